@@ -1,0 +1,1 @@
+"""The broker: a pure hub, and the ZeroMQ shell around it."""

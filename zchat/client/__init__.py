@@ -1,0 +1,1 @@
+"""The client: a session core without I/O, and the sockets under it."""

@@ -1,0 +1,186 @@
+"""What can go wrong, as one tree.
+
+Each refusal has its code on the wire, whether a retry may succeed, and whether the connection survives it. The broker raises them,
+the codec carries their code, and the client library raises the same class again.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class ZchatError(Exception):
+    """The root of everything zchat raises. `str(error)` is one line that says what happened and what to do."""
+
+
+class Unreachable(ZchatError):
+    """No broker answered at the address in time."""
+
+
+class TimedOut(ZchatError):
+    """The broker was reached, but what was waited for did not come in time."""
+
+
+class Closed(ZchatError):
+    """The client was used after it was closed."""
+
+
+class Unknown(ZchatError):
+    """Whether a message was stored cannot be told: the broker's memory of it is gone, or retrying was given up."""
+
+
+class BindFailed(ZchatError):
+    """The broker could not take the addresses it was told to."""
+
+
+class StoreUnavailable(ZchatError):
+    """The store could not commit; nothing of the turn was kept."""
+
+
+class Refusal(ZchatError):
+    """The broker said no.
+
+    Attributes:
+        code: the word on the wire.
+        retryable: true if the same request may succeed later. A retryable refusal of a send uses no number up.
+        cut: true if the connection does not survive it.
+    """
+
+    code: ClassVar[str] = "refused"
+    retryable: ClassVar[bool] = False
+    cut: ClassVar[bool] = False
+    says: ClassVar[str] = "the broker refused it"
+
+    def __init__(self, detail: str = "") -> None:
+        super().__init__(detail or self.says)
+
+
+# The client's doing, by mistake: it may go on.
+class NameInvalid(Refusal):
+    code = "name-invalid"
+    says = "not a name that can be used"
+
+
+class TooLong(Refusal):
+    code = "too-long"
+    says = "the text is too long"
+
+
+class Empty(Refusal):
+    code = "empty"
+    says = "there is nothing to say"
+
+
+class UnknownWord(Refusal):
+    code = "unknown-word"
+    says = "the broker does not know that command"
+
+
+class UnknownRequest(Refusal):
+    code = "unknown-request"
+    says = "the broker does not know that request; is it older than this client?"
+
+
+class BadRequest(Refusal):
+    code = "bad-request"
+    says = "the broker could not read the request"
+
+
+class LimitReached(Refusal):
+    code = "limit-reached"
+    says = "the broker's limit is reached"
+
+
+class NameNeeded(Refusal):
+    code = "name-needed"
+    says = "speaking takes a name: say hello with one"
+
+
+# Not allowed. These do not tell apart what is not there from what is not yours.
+class NotAllowed(Refusal):
+    code = "not-allowed"
+    says = "not allowed"
+
+
+class NameTaken(NotAllowed):
+    code = "name-taken"
+    says = "that name is taken: choose another"
+
+
+class NoSuchRoom(NotAllowed):
+    code = "no-such-room"
+    says = "no such room, or not yours"
+
+
+class NoSuchPerson(NotAllowed):
+    code = "no-such-person"
+    says = "nobody here has that name"
+
+
+# The session's state, mended by the library itself.
+class UnknownSession(Refusal):
+    code = "unknown-session"
+    retryable = True
+    says = "the broker does not know this session: say hello"
+
+
+class OutOfOrder(Refusal):
+    code = "out-of-order"
+    retryable = True
+    says = "another send number was expected"
+
+
+class Busy(Refusal):
+    code = "busy"
+    retryable = True
+    says = "one read at a time: the last one is not answered yet"
+
+
+# The broker's doing: it passes.
+class Unavailable(Refusal):
+    code = "store-unavailable"
+    retryable = True
+    says = "the broker cannot store messages at the moment"
+
+
+class Draining(Refusal):
+    code = "draining"
+    retryable = True
+    says = "the broker is shutting down"
+
+
+# After these the connection, or the session, is over.
+class WrongVersion(Refusal):
+    code = "wrong-version"
+    says = "the broker speaks another version of the protocol"
+
+
+class Superseded(Refusal):
+    code = "superseded"
+    says = "this session was taken over by a newer connection"
+
+
+class OverCredit(Refusal):
+    code = "over-credit"
+    cut = True
+    says = "more unanswered requests than the broker allows"
+
+
+def _tree(root: type[Refusal]) -> list[type[Refusal]]:
+    return [root, *(leaf for child in root.__subclasses__() for leaf in _tree(child))]
+
+
+BY_CODE: dict[str, type[Refusal]] = {kind.code: kind for kind in _tree(Refusal)}
+
+
+def refusal(code: str, detail: str) -> Refusal:
+    """The refusal that a wire code stands for; one this version does not know stays a plain, final `Refusal`.
+
+    Args:
+        code: the word on the wire.
+        detail: the broker's sentence for the user; not sanitised here.
+    """
+    kind = BY_CODE.get(code)
+    if kind is None:
+        return Refusal(f"{detail} ({code})" if detail else code)
+    return kind(detail)

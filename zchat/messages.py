@@ -1,0 +1,462 @@
+"""Everything that is said on the wire, as frozen values.
+
+On the wire each is a MessagePack array whose first element is its tag; fields follow in the order given here. Fields may be added at
+the end, never moved: a reader ignores what it does not know. `docs/PROTOCOL.md` is the contract, this file its first source.
+
+Requests carry a number chosen by the client as their first field, and the answer repeats it. Durable events carry their sequence
+number as their first field, so that a reader can step over an event that it does not know.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from msgspec import Meta, Struct
+
+VERSION = 1
+"""Protocol version, named in hello."""
+
+DEFAULT_PORT = 5555
+
+LOBBY = "lobby"
+"""The room that is always there."""
+
+Number = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+"""What every counter on the wire fits in."""
+
+Secret = Annotated[bytes, Meta(min_length=16, max_length=32)]
+"""128 to 256 random bits."""
+
+
+class Value(Struct, frozen=True, array_like=True):
+    """Compared by content, never changed."""
+
+
+class Stamp(Value):
+    """Which moment of which life of a store a frame tells of.
+
+    Attributes:
+        run: random, new at every start of a store. Compared for equality only.
+        turn: rises with every transaction of that run.
+    """
+
+    run: Annotated[bytes, Meta(min_length=8, max_length=16)]
+    turn: Number
+
+
+# Requests: client to broker, over DEALER ------------------------------------------------------------------------------------------
+
+
+class Hello(Value, tag="hello"):
+    """Opens, resumes or takes over a session. Nothing else is executed for a connection before it.
+
+    Attributes:
+        version: of the protocol.
+        name: whom the session speaks as; None for one who only looks.
+        person: who owns the name; a secret, never shown to others.
+        client: whose send numbers these are; a secret, never shown to others.
+        fence: random; the client subscribes to the topic made of it (see codec.fence_topic).
+        resume: the token of the session to resume, if there was one.
+        stamp: the newest stamp seen; None for a client that saw none.
+    """
+
+    q: Number
+    version: Number
+    name: str | None
+    person: Secret
+    client: Secret
+    fence: Secret
+    resume: Secret | None = None
+    stamp: Stamp | None = None
+
+
+class Join(Value, tag="join"):
+    """Enters a room, made if it is not there. Asking again is harmless and tells the head anew.
+
+    Attributes:
+        quiet: follow the room without being in its roster.
+    """
+
+    q: Number
+    room: str
+    quiet: bool = False
+
+
+class Leave(Value, tag="leave"):
+    q: Number
+    room: str
+
+
+class Send(Value, tag="send"):
+    """Says something in a room, or to a person.
+
+    Attributes:
+        n: the client's send number: exactly one more than the last that was not refused retryably.
+        room: a room, `@NAME` for a person, or the id of a private room.
+        text: 1 byte to the limit that welcome names, UTF-8; newline and tab are the only control characters allowed.
+        action: `/me`: said of oneself.
+    """
+
+    n: Number
+    room: str
+    text: str
+    action: bool = False
+
+
+class Read(Value, tag="read"):
+    """Asks for up to `limit` events of a room after a number, oldest first. One at a time."""
+
+    q: Number
+    room: str
+    after: Number
+    limit: Number
+
+
+class Who(Value, tag="who"):
+    """Asks who is in a room, or with an empty room who is here at all; names after `after`, in order."""
+
+    q: Number
+    room: str = ""
+    after: str = ""
+
+
+class Rooms(Value, tag="rooms"):
+    """Asks which rooms there are; names after `after`, in order."""
+
+    q: Number
+    after: str = ""
+
+
+class Nick(Value, tag="nick"):
+    q: Number
+    name: str
+
+
+class Ask(Value, tag="ask"):
+    """Asks for `day`, `date` or `time`, in the broker's zone or UTC."""
+
+    q: Number
+    word: str
+    utc: bool = False
+
+
+class Ping(Value, tag="ping"):
+    q: Number
+
+
+class Heartbeat(Value, tag="heartbeat"):
+    """Says that the client is there; answered with the rooms that moved since the last one."""
+
+    q: Number
+
+
+class Bye(Value, tag="bye"):
+    """Ends the session at once: its person leaves, and is not lost."""
+
+    q: Number
+
+
+Request = Hello | Join | Leave | Send | Read | Who | Rooms | Nick | Ask | Ping | Heartbeat | Bye
+
+
+# Durable events: in a room's log, published to its members ------------------------------------------------------------------------
+
+
+class Message(Value, tag="message"):
+    """Something said.
+
+    Attributes:
+        seq: its number in the room, from 1, dense.
+        ms: when the broker took it, milliseconds since 1970 UTC; for display, never for order.
+        name: whom it was said as.
+        sender: which client said it: 8 bytes, public; with `n` it tells a client its own.
+        n: that client's send number.
+    """
+
+    seq: Number
+    ms: Number
+    name: str
+    sender: bytes
+    n: Number
+    text: str
+    action: bool = False
+
+
+class Unreadable(Value, tag="?"):
+    """Stands in a reader for an event that its version does not know. Never sent."""
+
+    seq: Number
+
+
+Event = Message | Unreadable
+
+
+# States: published to a room's members, not kept ----------------------------------------------------------------------------------
+
+
+class Presence(Value, tag="presence"):
+    """A room's roster changed.
+
+    Attributes:
+        version: of the roster, rising by one with every presence; a reader that missed one asks who.
+        count: people in the room now.
+        joined, left, lost: names; all empty beyond the broker's limit of named members, when only the count is told.
+        renamed: pairs of the old and the new name.
+    """
+
+    version: Number
+    count: Number
+    joined: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+    renamed: tuple[tuple[str, str], ...] = ()
+
+
+class Head(Value, tag="head"):
+    """The number of a room's last event, said once more when the room goes quiet, so that a lost tail is noticed."""
+
+    seq: Number
+
+
+State = Presence | Head
+
+
+class Published(Value):
+    """What a PUB frame holds after its topic."""
+
+    stamp: Stamp
+    events: tuple[Event, ...]
+    states: tuple[State, ...]
+
+
+# Replies: broker to client, over ROUTER -------------------------------------------------------------------------------------------
+
+
+class PrivateRoom(Value):
+    """A room of two: its id, the other's name, and its head."""
+
+    room: str
+    peer: str
+    head: Number
+
+
+class Welcome(Value, tag="welcome"):
+    """The answer to hello.
+
+    Attributes:
+        session: the secret with which a later hello resumes this session.
+        sender: this client's public id, as its messages carry it.
+        name: as it will be shown; None for a visitor without one.
+        pub_port: of the PUB socket, at the host that was dialled.
+        credit: unanswered requests allowed.
+        text_limit: bytes of UTF-8 in one message.
+        heartbeat: seconds between heartbeats.
+        last: the last send number that the store knows of this client.
+        vouched: whether the store vouches for the stamp that hello named; if not, numbers may have been used again.
+        resumed: whether this is the session of before, its rooms joined still.
+        private: this person's private rooms.
+    """
+
+    q: Number
+    session: bytes
+    sender: bytes
+    name: str | None
+    pub_port: Number
+    credit: Number
+    text_limit: Number
+    heartbeat: float
+    last: Number
+    vouched: bool
+    resumed: bool
+    banner: str = ""
+    private: tuple[PrivateRoom, ...] = ()
+
+
+class Fenced(Value, tag="fenced"):
+    """The k-th fence topic is subscribed, and so is everything that was subscribed before it. Said again, it means that SUB reconnected."""
+
+    k: Number
+
+
+class Joined(Value, tag="joined"):
+    """The answer to join.
+
+    Attributes:
+        room: the room's canonical name. Where it is not the one asked for, the client follows that topic instead, and joins again.
+        head: the number of its last event, 0 if it has none.
+        version, count, names: its roster; names are left out beyond the broker's limit of named members.
+    """
+
+    q: Number
+    room: str
+    head: Number
+    version: Number
+    count: Number
+    names: tuple[str, ...]
+
+
+class Done(Value, tag="done"):
+    """The answer to leave and bye."""
+
+    q: Number
+
+
+class Named(Value, tag="named"):
+    """The answer to nick: the name as it will be shown."""
+
+    q: Number
+    name: str
+
+
+class Ack(Value, tag="ack"):
+    """A send is stored.
+
+    Attributes:
+        room: where: the canonical name, or a private room's id.
+        seq: its number there. 0 for a repeat whose number is no longer at hand; the message's own copy carries it.
+    """
+
+    n: Number
+    room: str
+    seq: Number
+    ms: Number
+
+
+class Refused(Value, tag="refused"):
+    """A send is not stored.
+
+    Attributes:
+        expected: with `out-of-order` the number that was expected.
+        retry_ms: how long to wait before a retry, where one may succeed.
+    """
+
+    n: Number
+    code: str
+    detail: str
+    expected: Number = 0
+    retry_ms: Number = 0
+
+
+class Failed(Value, tag="failed"):
+    """Another request was refused. q is 0 where the request could not be read."""
+
+    q: Number
+    code: str
+    detail: str
+
+
+class Page(Value, tag="page"):
+    """The answer to read.
+
+    Attributes:
+        first: the number of the oldest event kept; what lies before it can no longer be had.
+        head: the number of the last.
+    """
+
+    q: Number
+    room: str
+    first: Number
+    head: Number
+    events: tuple[Event, ...]
+
+
+class People(Value, tag="people"):
+    """The answer to who. `more`: ask on after the last name."""
+
+    q: Number
+    room: str
+    version: Number
+    count: Number
+    names: tuple[str, ...]
+    more: bool
+
+
+class RoomInfo(Value):
+    room: str
+    people: Number
+    head: Number
+
+
+class RoomList(Value, tag="roomlist"):
+    """The answer to rooms. `more`: ask on after the last name."""
+
+    q: Number
+    rooms: tuple[RoomInfo, ...]
+    more: bool
+
+
+class Told(Value, tag="told"):
+    """The answer to ask."""
+
+    q: Number
+    text: str
+
+
+class Pong(Value, tag="pong"):
+    q: Number
+
+
+class Moved(Value):
+    """A room whose head or roster changed since the last heartbeat."""
+
+    room: str
+    head: Number
+    version: Number
+
+
+class Beat(Value, tag="beat"):
+    """The answer to heartbeat. `interval`: seconds until the next."""
+
+    q: Number
+    interval: float
+    moved: tuple[Moved, ...]
+
+
+class Private(Value, tag="private"):
+    """Events of a private room; `peer` is the other's name."""
+
+    room: str
+    peer: str
+    events: tuple[Event, ...]
+
+
+class Notice(Value, tag="notice"):
+    """The operator speaks to everybody."""
+
+    ms: Number
+    name: str
+    text: str
+
+
+class Closing(Value, tag="closing"):
+    """The broker is shutting down."""
+
+    text: str
+
+
+Reply = (
+    Welcome
+    | Fenced
+    | Joined
+    | Done
+    | Named
+    | Ack
+    | Refused
+    | Failed
+    | Page
+    | People
+    | RoomList
+    | Told
+    | Pong
+    | Beat
+    | Private
+    | Notice
+    | Closing
+)
+
+
+class Replies(Value):
+    """What a ROUTER frame to a client holds."""
+
+    stamp: Stamp
+    items: tuple[Reply, ...]

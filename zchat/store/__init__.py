@@ -1,0 +1,1 @@
+"""Where rooms are numbered and kept."""
