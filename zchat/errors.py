@@ -1,7 +1,7 @@
 """What can go wrong, as one tree.
 
-Each refusal has its code on the wire, whether a retry may succeed, and whether the connection survives it. The broker raises them,
-the codec carries their code, and the client library raises the same class again.
+Each refusal has its code on the wire, whether a retry may succeed, and whether the connection survives it. The
+broker raises them, the codec carries their code, and the client library raises the same class again.
 """
 
 from __future__ import annotations
@@ -31,6 +31,10 @@ class Unknown(ZchatError):
 
 class BindFailed(ZchatError):
     """The broker could not take the addresses it was told to."""
+
+
+class Undecodable(ZchatError):
+    """A frame that is none of this protocol's."""
 
 
 class StoreUnavailable(ZchatError):
@@ -64,11 +68,6 @@ class NameInvalid(Refusal):
 class TooLong(Refusal):
     code = "too-long"
     says = "the text is too long"
-
-
-class Empty(Refusal):
-    code = "empty"
-    says = "there is nothing to say"
 
 
 class UnknownWord(Refusal):
