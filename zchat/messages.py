@@ -1,14 +1,17 @@
 """Everything that is said on the wire, as frozen values.
 
-On the wire each is a MessagePack array whose first element is its tag; fields follow in the order given here. Fields may be added at
-the end, never moved: a reader ignores what it does not know. `docs/PROTOCOL.md` is the contract, this file its first source.
+On the wire each is a MessagePack array whose first element is its tag; fields follow in the order given here.
+Fields may be added at
+the end, never moved: a reader ignores what it does not know. `docs/PROTOCOL.md` is the contract, this file its
+first source.
 
-Requests carry a number chosen by the client as their first field, and the answer repeats it. Durable events carry their sequence
-number as their first field, so that a reader can step over an event that it does not know.
+Requests carry a number chosen by the client as their first field, and the answer repeats it. Durable events carry
+their sequence number as their first field, so that a reader can step over an event that it does not know.
 """
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -32,7 +35,7 @@ class Value(Struct, frozen=True, array_like=True):
     """Compared by content, never changed."""
 
 
-class Stamp(Value):
+class Stamp(Value, frozen=True):
     """Which moment of which life of a store a frame tells of.
 
     Attributes:
@@ -44,10 +47,10 @@ class Stamp(Value):
     turn: Number
 
 
-# Requests: client to broker, over DEALER ------------------------------------------------------------------------------------------
+# Requests: client to broker, over DEALER ----------------------------------------------------------------------------
 
 
-class Hello(Value, tag="hello"):
+class Hello(Value, frozen=True, tag="hello"):
     """Opens, resumes or takes over a session. Nothing else is executed for a connection before it.
 
     Attributes:
@@ -70,7 +73,7 @@ class Hello(Value, tag="hello"):
     stamp: Stamp | None = None
 
 
-class Join(Value, tag="join"):
+class Join(Value, frozen=True, tag="join"):
     """Enters a room, made if it is not there. Asking again is harmless and tells the head anew.
 
     Attributes:
@@ -82,18 +85,19 @@ class Join(Value, tag="join"):
     quiet: bool = False
 
 
-class Leave(Value, tag="leave"):
+class Leave(Value, frozen=True, tag="leave"):
     q: Number
     room: str
 
 
-class Send(Value, tag="send"):
+class Send(Value, frozen=True, tag="send"):
     """Says something in a room, or to a person.
 
     Attributes:
         n: the client's send number: exactly one more than the last that was not refused retryably.
         room: a room, `@NAME` for a person, or the id of a private room.
-        text: 1 byte to the limit that welcome names, UTF-8; newline and tab are the only control characters allowed.
+        text: up to the limit that welcome names, in bytes of UTF-8; newline and tab are the only control
+            characters allowed.
         action: `/me`: said of oneself.
     """
 
@@ -103,7 +107,7 @@ class Send(Value, tag="send"):
     action: bool = False
 
 
-class Read(Value, tag="read"):
+class Read(Value, frozen=True, tag="read"):
     """Asks for up to `limit` events of a room after a number, oldest first. One at a time."""
 
     q: Number
@@ -112,7 +116,7 @@ class Read(Value, tag="read"):
     limit: Number
 
 
-class Who(Value, tag="who"):
+class Who(Value, frozen=True, tag="who"):
     """Asks who is in a room, or with an empty room who is here at all; names after `after`, in order."""
 
     q: Number
@@ -120,19 +124,19 @@ class Who(Value, tag="who"):
     after: str = ""
 
 
-class Rooms(Value, tag="rooms"):
+class Rooms(Value, frozen=True, tag="rooms"):
     """Asks which rooms there are; names after `after`, in order."""
 
     q: Number
     after: str = ""
 
 
-class Nick(Value, tag="nick"):
+class Nick(Value, frozen=True, tag="nick"):
     q: Number
     name: str
 
 
-class Ask(Value, tag="ask"):
+class Ask(Value, frozen=True, tag="ask"):
     """Asks for `day`, `date` or `time`, in the broker's zone or UTC."""
 
     q: Number
@@ -140,17 +144,17 @@ class Ask(Value, tag="ask"):
     utc: bool = False
 
 
-class Ping(Value, tag="ping"):
+class Ping(Value, frozen=True, tag="ping"):
     q: Number
 
 
-class Heartbeat(Value, tag="heartbeat"):
+class Heartbeat(Value, frozen=True, tag="heartbeat"):
     """Says that the client is there; answered with the rooms that moved since the last one."""
 
     q: Number
 
 
-class Bye(Value, tag="bye"):
+class Bye(Value, frozen=True, tag="bye"):
     """Ends the session at once: its person leaves, and is not lost."""
 
     q: Number
@@ -159,10 +163,10 @@ class Bye(Value, tag="bye"):
 Request = Hello | Join | Leave | Send | Read | Who | Rooms | Nick | Ask | Ping | Heartbeat | Bye
 
 
-# Durable events: in a room's log, published to its members ------------------------------------------------------------------------
+# Durable events: in a room's log, published to its members ----------------------------------------------------------
 
 
-class Message(Value, tag="message"):
+class Message(Value, frozen=True, tag="message"):
     """Something said.
 
     Attributes:
@@ -181,8 +185,13 @@ class Message(Value, tag="message"):
     text: str
     action: bool = False
 
+    @property
+    def time(self) -> datetime:
+        """When the broker took it, in UTC."""
+        return datetime.fromtimestamp(self.ms / 1000, UTC)
 
-class Unreadable(Value, tag="?"):
+
+class Unreadable(Value, frozen=True, tag="?"):
     """Stands in a reader for an event that its version does not know. Never sent."""
 
     seq: Number
@@ -191,10 +200,10 @@ class Unreadable(Value, tag="?"):
 Event = Message | Unreadable
 
 
-# States: published to a room's members, not kept ----------------------------------------------------------------------------------
+# States: published to a room's members, not kept --------------------------------------------------------------------
 
 
-class Presence(Value, tag="presence"):
+class Presence(Value, frozen=True, tag="presence"):
     """A room's roster changed.
 
     Attributes:
@@ -212,7 +221,7 @@ class Presence(Value, tag="presence"):
     renamed: tuple[tuple[str, str], ...] = ()
 
 
-class Head(Value, tag="head"):
+class Head(Value, frozen=True, tag="head"):
     """The number of a room's last event, said once more when the room goes quiet, so that a lost tail is noticed."""
 
     seq: Number
@@ -221,7 +230,7 @@ class Head(Value, tag="head"):
 State = Presence | Head
 
 
-class Published(Value):
+class Published(Value, frozen=True):
     """What a PUB frame holds after its topic."""
 
     stamp: Stamp
@@ -229,10 +238,10 @@ class Published(Value):
     states: tuple[State, ...]
 
 
-# Replies: broker to client, over ROUTER -------------------------------------------------------------------------------------------
+# Replies: broker to client, over ROUTER -----------------------------------------------------------------------------
 
 
-class PrivateRoom(Value):
+class PrivateRoom(Value, frozen=True):
     """A room of two: its id, the other's name, and its head."""
 
     room: str
@@ -240,7 +249,7 @@ class PrivateRoom(Value):
     head: Number
 
 
-class Welcome(Value, tag="welcome"):
+class Welcome(Value, frozen=True, tag="welcome"):
     """The answer to hello.
 
     Attributes:
@@ -272,17 +281,20 @@ class Welcome(Value, tag="welcome"):
     private: tuple[PrivateRoom, ...] = ()
 
 
-class Fenced(Value, tag="fenced"):
-    """The k-th fence topic is subscribed, and so is everything that was subscribed before it. Said again, it means that SUB reconnected."""
+class Fenced(Value, frozen=True, tag="fenced"):
+    """The k-th fence topic is subscribed, and so is everything that was subscribed before it. Said again, it means
+    that SUB reconnected.
+    """
 
     k: Number
 
 
-class Joined(Value, tag="joined"):
+class Joined(Value, frozen=True, tag="joined"):
     """The answer to join.
 
     Attributes:
-        room: the room's canonical name. Where it is not the one asked for, the client follows that topic instead, and joins again.
+        room: the room's canonical name. Where it is not the one asked for, the client follows that topic instead,
+            and joins again.
         head: the number of its last event, 0 if it has none.
         version, count, names: its roster; names are left out beyond the broker's limit of named members.
     """
@@ -295,20 +307,20 @@ class Joined(Value, tag="joined"):
     names: tuple[str, ...]
 
 
-class Done(Value, tag="done"):
+class Done(Value, frozen=True, tag="done"):
     """The answer to leave and bye."""
 
     q: Number
 
 
-class Named(Value, tag="named"):
+class Named(Value, frozen=True, tag="named"):
     """The answer to nick: the name as it will be shown."""
 
     q: Number
     name: str
 
 
-class Ack(Value, tag="ack"):
+class Ack(Value, frozen=True, tag="ack"):
     """A send is stored.
 
     Attributes:
@@ -322,7 +334,7 @@ class Ack(Value, tag="ack"):
     ms: Number
 
 
-class Refused(Value, tag="refused"):
+class Refused(Value, frozen=True, tag="refused"):
     """A send is not stored.
 
     Attributes:
@@ -337,7 +349,7 @@ class Refused(Value, tag="refused"):
     retry_ms: Number = 0
 
 
-class Failed(Value, tag="failed"):
+class Failed(Value, frozen=True, tag="failed"):
     """Another request was refused. q is 0 where the request could not be read."""
 
     q: Number
@@ -345,7 +357,7 @@ class Failed(Value, tag="failed"):
     detail: str
 
 
-class Page(Value, tag="page"):
+class Page(Value, frozen=True, tag="page"):
     """The answer to read.
 
     Attributes:
@@ -360,7 +372,7 @@ class Page(Value, tag="page"):
     events: tuple[Event, ...]
 
 
-class People(Value, tag="people"):
+class People(Value, frozen=True, tag="people"):
     """The answer to who. `more`: ask on after the last name."""
 
     q: Number
@@ -371,13 +383,13 @@ class People(Value, tag="people"):
     more: bool
 
 
-class RoomInfo(Value):
+class RoomInfo(Value, frozen=True):
     room: str
     people: Number
     head: Number
 
 
-class RoomList(Value, tag="roomlist"):
+class RoomList(Value, frozen=True, tag="roomlist"):
     """The answer to rooms. `more`: ask on after the last name."""
 
     q: Number
@@ -385,18 +397,18 @@ class RoomList(Value, tag="roomlist"):
     more: bool
 
 
-class Told(Value, tag="told"):
+class Told(Value, frozen=True, tag="told"):
     """The answer to ask."""
 
     q: Number
     text: str
 
 
-class Pong(Value, tag="pong"):
+class Pong(Value, frozen=True, tag="pong"):
     q: Number
 
 
-class Moved(Value):
+class Moved(Value, frozen=True):
     """A room whose head or roster changed since the last heartbeat."""
 
     room: str
@@ -404,7 +416,7 @@ class Moved(Value):
     version: Number
 
 
-class Beat(Value, tag="beat"):
+class Beat(Value, frozen=True, tag="beat"):
     """The answer to heartbeat. `interval`: seconds until the next."""
 
     q: Number
@@ -412,7 +424,7 @@ class Beat(Value, tag="beat"):
     moved: tuple[Moved, ...]
 
 
-class Private(Value, tag="private"):
+class Private(Value, frozen=True, tag="private"):
     """Events of a private room; `peer` is the other's name."""
 
     room: str
@@ -420,7 +432,7 @@ class Private(Value, tag="private"):
     events: tuple[Event, ...]
 
 
-class Notice(Value, tag="notice"):
+class Notice(Value, frozen=True, tag="notice"):
     """The operator speaks to everybody."""
 
     ms: Number
@@ -428,7 +440,7 @@ class Notice(Value, tag="notice"):
     text: str
 
 
-class Closing(Value, tag="closing"):
+class Closing(Value, frozen=True, tag="closing"):
     """The broker is shutting down."""
 
     text: str
@@ -455,7 +467,7 @@ Reply = (
 )
 
 
-class Replies(Value):
+class Replies(Value, frozen=True):
     """What a ROUTER frame to a client holds."""
 
     stamp: Stamp

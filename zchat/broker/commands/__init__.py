@@ -1,0 +1,77 @@
+"""What clients may ask: one table, a row a request. A handler does one request and bears its name.
+
+A handler executes at once what needs no commit, and leaves to `hub.after` what names a head. It may raise any
+`errors.Refusal`, which becomes the answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from zchat import errors
+from zchat.broker.commands import clock, history, presence, rooms, sessions, talk
+from zchat.broker.sessions import Session
+from zchat.messages import (
+    Ask,
+    Bye,
+    Heartbeat,
+    Hello,
+    Join,
+    Leave,
+    Nick,
+    Ping,
+    Read,
+    Request,
+    Rooms,
+    Send,
+    Who,
+)
+
+if TYPE_CHECKING:
+    from zchat.broker.hub import Hub
+
+
+class Command(NamedTuple):
+    """A row.
+
+    Attributes:
+        run: the handler.
+        named: whether the session must have a name.
+    """
+
+    run: Callable[[Hub, Session, Any], None]
+    named: bool = False
+
+
+TABLE: dict[type[Request], Command] = {
+    Send: Command(talk.send, named=True),
+    Join: Command(rooms.join),
+    Leave: Command(rooms.leave),
+    Rooms: Command(rooms.rooms),
+    Read: Command(history.read),
+    Who: Command(presence.who),
+    Nick: Command(presence.nick, named=True),
+    Ask: Command(clock.ask),
+    Ping: Command(sessions.ping),
+    Heartbeat: Command(sessions.heartbeat),
+    Bye: Command(sessions.bye),
+}
+
+
+def execute(hub: Hub, peer: bytes, session: Session | None, request: Request) -> None:
+    """Does what a peer asks.
+
+    Raises:
+        errors.Refusal: it may not, or it cannot be done.
+    """
+    if isinstance(request, Hello):
+        sessions.hello(hub, peer, request)
+        return
+    if session is None:
+        raise errors.UnknownSession
+    hub.heard(session)
+    command = TABLE[type(request)]
+    if command.named and session.name is None:
+        raise errors.NameNeeded
+    command.run(hub, session, request)

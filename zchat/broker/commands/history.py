@@ -1,0 +1,26 @@
+"""Reading what was said."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from zchat import errors, names
+from zchat.broker.effects import ReadJob
+from zchat.broker.sessions import Session
+from zchat.messages import Read
+
+if TYPE_CHECKING:
+    from zchat.broker.hub import Hub
+
+
+def read(hub: Hub, session: Session, request: Read) -> None:
+    """A page of a room's events."""
+    if session.reading:
+        raise errors.Busy
+    private = request.room.startswith("@")
+    room = hub.rooms.get(request.room if private else names.room(request.room))
+    if room is None or (room.members and session.person not in room.members):
+        raise errors.NoSuchRoom
+    if session.peer is not None:
+        limit = max(1, min(request.limit, hub.settings.page))
+        hub.read(session, ReadJob(session.peer, request.q, room.name, request.after, limit))

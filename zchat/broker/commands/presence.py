@@ -1,0 +1,47 @@
+"""Who is here, and under which name."""
+
+from __future__ import annotations
+
+from heapq import nsmallest
+from typing import TYPE_CHECKING
+
+from zchat import errors, names
+from zchat.broker.effects import Level
+from zchat.broker.sessions import Session
+from zchat.messages import Named, Nick, People, Who
+
+if TYPE_CHECKING:
+    from zchat.broker.hub import Hub
+
+
+def who(hub: Hub, session: Session, request: Who) -> None:
+    """Who is in a room, or here at all."""
+    roster = hub.everybody
+    room = None
+    if request.room:
+        room = hub.rooms.get(names.room(request.room))
+        if room is None:
+            raise errors.NoSuchRoom(f"there is no room {request.room}, or it is not yours")
+        roster = room.roster
+
+    def answer() -> None:
+        after = (name for name in roster.names() if name > request.after)
+        found = nsmallest(hub.settings.page + 1, after)
+        told = tuple(found[: hub.settings.page])
+        more = len(found) > len(told)
+        hub.reply(session, People(request.q, room.name if room else "", roster.version, len(roster), told, more))
+
+    hub.after(answer)
+
+
+def nick(hub: Hub, session: Session, request: Nick) -> None:
+    """Goes by another name."""
+    old = session.name
+    if old is None:
+        raise errors.NameNeeded
+    name = hub.names.take(request.name, session.person)
+    hub.names.release(old)
+    if name != old:
+        hub.rename(session, name)
+        hub.log(Level.INFO, f"{old} is now {name}", session.peer)
+    hub.reply(session, Named(request.q, name))

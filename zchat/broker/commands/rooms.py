@@ -1,0 +1,48 @@
+"""Entering and leaving rooms, and which there are."""
+
+from __future__ import annotations
+
+from heapq import nsmallest
+from typing import TYPE_CHECKING
+
+from zchat import errors, names
+from zchat.broker.sessions import Session
+from zchat.messages import Done, Join, Joined, Leave, RoomInfo, RoomList, Rooms
+
+if TYPE_CHECKING:
+    from zchat.broker.hub import Hub
+
+
+def join(hub: Hub, session: Session, request: Join) -> None:
+    """Enters a room, made if it is not there."""
+    name = names.room(request.room)
+    if name not in session.rooms and len(session.rooms) >= hub.settings.max_rooms_joined:
+        raise errors.LimitReached("as many rooms as one session may follow: leave one first")
+    room = hub.room(name)
+    hub.enter(session, room, quiet=request.quiet)
+
+    def answer() -> None:
+        count = len(room.roster)
+        told = tuple(room.roster.names()) if count <= hub.settings.named_members else ()
+        # The roster's version is that before this turn's presence, which will tell of whoever came in this turn.
+        hub.reply(session, Joined(request.q, room.name, room.head, room.roster.version, count, told))
+
+    hub.after(answer)
+
+
+def leave(hub: Hub, session: Session, request: Leave) -> None:
+    """Follows a room no longer; leaving a room that one is not in is no error."""
+    hub.leave(session, names.room(request.room))
+    hub.reply(session, Done(request.q))
+
+
+def rooms(hub: Hub, session: Session, request: Rooms) -> None:
+    """Which public rooms there are."""
+
+    def answer() -> None:
+        public = (room for name, room in hub.rooms.items() if name > request.after and not room.members)
+        found = nsmallest(hub.settings.page + 1, public, key=lambda room: room.name)
+        listed = tuple(RoomInfo(room.name, len(room.roster), room.head) for room in found[: hub.settings.page])
+        hub.reply(session, RoomList(request.q, listed, more=len(found) > len(listed)))
+
+    hub.after(answer)

@@ -1,0 +1,100 @@
+"""Coming, staying and going."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from zchat import errors
+from zchat.broker.effects import Level
+from zchat.broker.sessions import Client, Session
+from zchat.messages import VERSION, Beat, Bye, Done, Heartbeat, Hello, Moved, Ping, Pong, PrivateRoom, Welcome
+from zchat.store.base import Greeted, Greeting
+
+if TYPE_CHECKING:
+    from zchat.broker.hub import Hub
+
+
+def hello(hub: Hub, peer: bytes, request: Hello) -> None:
+    """Opens a session, or resumes one."""
+    if request.version != VERSION:
+        raise errors.WrongVersion(f"this broker speaks version {VERSION} of the protocol, not {request.version}")
+    if hub.draining:
+        raise errors.Draining
+    session = _resumed(hub, request)
+    resumed = session is not None
+    if hub.fence_used(request.fence, session):
+        raise errors.BadRequest("hello: the fence is another session's")
+    if session is not None:
+        hub.rebind(session, peer, request.fence)
+    else:
+        session = _opened(hub, peer, request)
+    opened = session
+
+    def welcome(greeted: Greeted) -> None:
+        opened.sends = Client(greeted.record, greeted.record.last)
+        hub.reply(opened, _welcome(hub, opened, request.q, greeted, resumed=resumed))
+
+    hub.begin(session, Greeting(session.client, request.stamp), welcome)
+
+
+def _resumed(hub: Hub, request: Hello) -> Session | None:
+    session = hub.resumable(request.resume) if request.resume is not None else None
+    if session is None or (session.client, session.person) != (request.client, request.person):
+        return None
+    return session
+
+
+def _opened(hub: Hub, peer: bytes, request: Hello) -> Session:
+    if hub.sessions >= hub.settings.max_sessions:
+        raise errors.LimitReached("as many sessions as the broker allows: try again later")
+    name = None if request.name is None else hub.names.take(request.name, request.person)
+    hub.log(Level.INFO, f"{name or 'a visitor'} connected", peer)
+    # The public id follows from the secret one, so that a client is known by the same after any restart.
+    sender = hashlib.blake2b(request.client, digest_size=8).digest()
+    return Session(hub.token(16), peer, name, request.person, request.client, sender, request.fence)
+
+
+def _welcome(hub: Hub, session: Session, q: int, greeted: Greeted, *, resumed: bool) -> Welcome:
+    settings = hub.settings
+    mine = hub.private.get(session.person, ())
+    return Welcome(
+        q=q,
+        session=session.token,
+        sender=session.sender,
+        name=session.name,
+        pub_port=settings.pub_port,
+        credit=settings.credit,
+        text_limit=settings.text_limit,
+        heartbeat=_interval(hub),
+        last=greeted.record.last,
+        vouched=greeted.vouched,
+        resumed=resumed,
+        banner=settings.banner,
+        private=tuple(PrivateRoom(room.name, hub.peer_name(room, session.person), room.head) for room in mine),
+    )
+
+
+def _interval(hub: Hub) -> float:
+    return max(hub.settings.heartbeat, hub.sessions / hub.settings.heartbeats)
+
+
+def heartbeat(hub: Hub, session: Session, request: Heartbeat) -> None:
+    """Names the session's rooms that moved since the last one."""
+
+    def answer() -> None:
+        mine = [*(hub.rooms[name] for name in session.rooms), *hub.private.get(session.person, ())]
+        moved = tuple(Moved(room.name, room.head, room.roster.version) for room in mine if room.moved >= session.beat)
+        session.beat = hub.turn
+        hub.reply(session, Beat(request.q, _interval(hub), moved))
+
+    hub.after(answer)
+
+
+def ping(hub: Hub, session: Session, request: Ping) -> None:
+    hub.reply(session, Pong(request.q))
+
+
+def bye(hub: Hub, session: Session, request: Bye) -> None:
+    hub.reply(session, Done(request.q))
+    hub.end(session)

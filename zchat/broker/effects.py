@@ -1,0 +1,79 @@
+"""What the hub wants done: the shell does it, in this order, after the turn's commit: publish, reply, cut."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+from zchat.messages import Event, Page, Reply, State
+from zchat.store.base import Slice
+
+
+class Level(enum.IntEnum):
+    """How much a line of the log matters; the numbers are those of the logging module."""
+
+    DEBUG = 10
+    INFO = 20
+    WARNING = 30
+
+
+@dataclass(slots=True, frozen=True)
+class Log:
+    """A line for the operator. The shell adds the peer's address; names in it are not yet sanitised."""
+
+    level: Level
+    text: str
+    peer: bytes | None = None
+
+
+@dataclass(slots=True, frozen=True)
+class ReadJob:
+    """A page to be read from the store and sent to a peer."""
+
+    peer: bytes
+    q: int
+    room: str
+    after: int
+    limit: int
+
+    def answer(self, rows: Slice) -> Page:
+        return Page(self.q, self.room, rows.first, rows.head, rows.events)
+
+
+@dataclass(slots=True)
+class Publication:
+    """What goes to one room's topic this turn."""
+
+    events: list[Event] = field(default_factory=list)
+    states: list[State] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Effects:
+    """Everything a turn leads to.
+
+    Attributes:
+        published: by room.
+        replies: by peer, in order.
+        reads: pages to be read and sent.
+        cuts: peers whose connection is to be cut.
+        log: lines for the operator.
+    """
+
+    published: dict[str, Publication] = field(default_factory=dict)
+    replies: dict[bytes, list[Reply]] = field(default_factory=dict)
+    reads: list[ReadJob] = field(default_factory=list)
+    cuts: list[bytes] = field(default_factory=list)
+    log: list[Log] = field(default_factory=list)
+
+    def reply(self, peer: bytes | None, item: Reply) -> None:
+        """Adds a reply, if there is anywhere to send it."""
+        if peer is not None:
+            self.replies.setdefault(peer, []).append(item)
+
+    def publication(self, room: str) -> Publication:
+        """What goes to that room, to be added to."""
+        found = self.published.get(room)
+        if found is None:
+            found = self.published[room] = Publication()
+        return found

@@ -1,0 +1,203 @@
+"""The ZeroMQ shell around the hub: one thread, one Poller, one turn after the other.
+
+poll -> drain what has arrived (bounded) -> hub plans -> store commits -> hub answers -> publish -> reply
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import secrets
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import zmq
+
+from zchat import codec, errors
+from zchat.broker.connections import Connections, cut
+from zchat.broker.effects import Effects
+from zchat.broker.hub import FenceMoved, Gone, Hub, Input, Now, Received
+from zchat.broker.settings import Settings
+from zchat.broker.sockets import Sockets, monitored
+from zchat.messages import Failed, Message
+from zchat.store.base import Slice, Store
+from zchat.text import printable
+
+DRAIN = 4096
+"""Frames taken from one socket in one turn at most: the others' turn comes too."""
+
+log = logging.getLogger("zchat.broker")
+
+Watcher = Callable[[], list[Input]]
+
+
+class Server:
+    """A broker on sockets that are bound.
+
+    Args:
+        settings: of the hub; the PUB port must be the one that is bound.
+        store: what keeps the rooms; the server closes it.
+        sockets: the bound pair; the server closes it.
+        said: called with room and message for everything said in public; None for nothing.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        sockets: Sockets,
+        said: Callable[[str, Message], None] | None = None,
+    ) -> None:
+        self.hub = Hub(settings, store.rooms(), secrets.token_bytes)
+        self._settings = settings
+        self._store = store
+        self._sockets = sockets
+        self._said = said
+        self._connections = Connections()
+        self._watched: dict[int, Watcher] = {}
+        self._given: deque[Input] = deque()
+        self._poller = zmq.Poller()
+        for one in (sockets.router, sockets.xpub, sockets.router_monitor, sockets.xpub_monitor):
+            self._poller.register(one, zmq.POLLIN)
+
+    def watch(self, fd: int, read: Watcher) -> None:
+        """Has a descriptor watched by the same poller; `read` is called when there is something, and gives inputs."""
+        self._watched[fd] = read
+        self._poller.register(fd, zmq.POLLIN)
+
+    def unwatch(self, fd: int) -> None:
+        """Undoes `watch`; harmless if it was not watched."""
+        if self._watched.pop(fd, None) is not None:
+            self._poller.unregister(fd)
+
+    def give(self, item: Input) -> None:
+        """Hands the next turn an input. May be called from a signal handler."""
+        self._given.append(item)
+
+    def turn(self) -> None:
+        """Waits until there is something to do, and does it. Returns at least once a second."""
+        ready: dict[Any, int] = dict(self._poller.poll(0 if self._given else int(self.hub.wait() * 1000) + 1))
+        inputs: list[Input] = []
+        if self._sockets.router in ready:
+            self._drain_router(inputs)
+        if self._sockets.xpub in ready:
+            self._drain_xpub(inputs)
+        if self._sockets.router_monitor in ready or self._sockets.xpub_monitor in ready:
+            self._drain_monitors(inputs)
+        for fd, read in list(self._watched.items()):
+            if fd in ready:
+                inputs += read()
+        while self._given:
+            inputs.append(self._given.popleft())
+        self._execute(inputs)
+
+    def close(self, linger: int = 500) -> None:
+        """Lets go of sockets and store; what is under way to clients has `linger` milliseconds."""
+        self._sockets.close(linger)
+        self._store.close()
+
+    # In ---------------------------------------------------------------------------------------------------------------
+
+    def _drain_router(self, inputs: list[Input]) -> None:
+        router = self._sockets.router
+        for _ in range(DRAIN):
+            try:
+                peer = router.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            if peer in self._connections:
+                frame = router.recv()
+            else:
+                first = router.recv(copy=False)
+                frame = first.bytes
+                # What ended before this connection began is heard of first: its descriptor may be this one's.
+                self._drain_monitors(inputs)
+                self._connections.add(peer, first.get(zmq.SRCFD))
+            if router.rcvmore:
+                while router.rcvmore:
+                    router.recv()
+                problem: errors.Refusal = errors.BadRequest("a frame has one part")
+                inputs.append(Received(peer, [codec.Malformed(0, problem)]))
+                continue
+            try:
+                inputs.append(Received(peer, codec.decode_requests(frame)))
+            except errors.Undecodable:
+                inputs.append(Received(peer, [codec.Malformed(0, errors.BadRequest())]))
+
+    def _drain_xpub(self, inputs: list[Input]) -> None:
+        xpub = self._sockets.xpub
+        for _ in range(DRAIN):
+            try:
+                frame = xpub.recv(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                return
+            body = frame.bytes
+            if xpub.rcvmore or body[:1] not in (b"\0", b"\1"):
+                while xpub.rcvmore:
+                    xpub.recv()
+                log.warning("cut %s: it spoke on the PUB port", cut(frame.get(zmq.SRCFD)))
+            elif body[1:2] == b"~" and (fence := codec.parse_fence(body[1:])) is not None:
+                inputs.append(FenceMoved(*fence, up=body[0] == 1))
+
+    def _drain_monitors(self, inputs: list[Input]) -> None:
+        for event, value in monitored(self._sockets.router_monitor):
+            if event != zmq.EVENT_DISCONNECTED:
+                log.warning("a connection that does not speak ZeroMQ was closed")
+            elif (peer := self._connections.ended(value)) is not None:
+                inputs.append(Gone(peer))
+        for event, _ in monitored(self._sockets.xpub_monitor):
+            if event != zmq.EVENT_DISCONNECTED:
+                log.warning("a connection to the PUB port that does not speak ZeroMQ was closed")
+
+    # The turn ---------------------------------------------------------------------------------------------------------
+
+    def _execute(self, inputs: list[Input]) -> None:
+        work = self.hub.handle(inputs, Now(time.monotonic(), time.time_ns() // 1_000_000))
+        try:
+            effects = self.hub.committed(self._store.commit(work))
+        except errors.StoreUnavailable as error:
+            effects = self.hub.failed(error)
+        self._run(effects)
+
+    def _run(self, effects: Effects) -> None:
+        stamp = self._store.stamp
+        for room, publication in effects.published.items():
+            for frame in codec.encode_published(room, stamp, publication.events, publication.states):
+                self._sockets.xpub.send(frame, zmq.NOBLOCK)
+        for job in effects.reads:
+            try:
+                effects.reply(job.peer, job.answer(self._read(job.room, job.after, job.limit)))
+            except errors.StoreUnavailable:
+                effects.reply(job.peer, Failed(job.q, errors.Unavailable.code, errors.Unavailable.says))
+        for peer, items in effects.replies.items():
+            for frame in codec.encode_replies(stamp, items):
+                self._send(peer, frame)
+        for line in effects.log:
+            address = self._connections.address(line.peer)
+            log.log(line.level, "%s%s", printable(line.text), f" from {address}" if address else "")
+        for peer in effects.cuts:
+            self._connections.cut(peer)
+        if self._said is not None:
+            for room, publication in effects.published.items():
+                for event in publication.events:
+                    if isinstance(event, Message):
+                        self._said(room, event)
+
+    def _read(self, room: str, after: int, limit: int) -> Slice:
+        return self._store.read(room, after, limit, self._settings.page_size)
+
+    def _send(self, peer: bytes, frame: bytes) -> None:
+        router = self._sockets.router
+        try:
+            router.send(peer, zmq.NOBLOCK | zmq.SNDMORE)
+            router.send(frame, zmq.NOBLOCK)
+        except zmq.Again:
+            # It takes nothing in. Its session stays: it comes back and asks for what it missed.
+            log.warning("cut %s: it does not read", self._connections.address(peer))
+            self._connections.cut(peer)
+        except zmq.ZMQError as error:
+            if error.errno != errno.EHOSTUNREACH:
+                raise
+            self.give(Gone(peer))

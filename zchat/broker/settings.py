@@ -1,0 +1,60 @@
+"""What an operator may set, and the bounds on everything that can grow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+BANNER = r"""
+          _           _
+  _______| |__   __ _| |_
+ |_  / __| '_ \ / _` | __|
+  / / (__| | | | (_| | |_
+ /___\___|_| |_|\__,_|\__|
+""".strip("\n")
+"""The default banner."""
+
+RETRY_MS = 1000
+"""When to come back after a refusal that may pass, in milliseconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How a broker behaves. Times are in seconds, sizes in bytes of UTF-8.
+
+    Attributes:
+        banner: shown to everybody who comes in.
+        pub_port: of the PUB socket, as told to clients.
+        credit: unanswered requests allowed on one connection.
+        text_limit: in one message.
+        grace: from a lost connection until its person is said to be lost; a session resumed before makes no noise.
+        silence: after which a session that never fenced is over.
+        heartbeat: between a client's heartbeats; stretched so that all clients together stay near `heartbeats` a
+            second.
+        quiet: after which a room that went quiet says its head once more.
+        named_members: up to which a roster is told by name.
+        crowd_pause: between two presences of a room beyond that.
+        page: events in one answer to read, and names in one answer to who or rooms.
+        page_size: of the texts in one answer to read; with the framing below the frame's limit.
+        read_budget: events read in one turn for all clients together; the rest waits for the next.
+        max_sessions, max_rooms, max_rooms_joined, max_private_rooms: refused beyond; the last two per session and
+            per person.
+    """
+
+    banner: str = BANNER
+    pub_port: int = 0
+    credit: int = 1024
+    text_limit: int = 16 * 1024
+    grace: float = 10.0
+    silence: float = 60.0
+    heartbeat: float = 30.0
+    heartbeats: float = 200.0
+    quiet: float = 1.0
+    named_members: int = 100
+    crowd_pause: float = 0.5
+    page: int = 500
+    page_size: int = 48 * 1024
+    read_budget: int = 2000
+    max_sessions: int = 20_000
+    max_rooms: int = 100_000
+    max_rooms_joined: int = 2000
+    max_private_rooms: int = 1000

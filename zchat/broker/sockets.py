@@ -1,0 +1,169 @@
+"""The broker's two sockets: what they are set to, and how they take their ports."""
+
+from __future__ import annotations
+
+import errno
+import sys
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import zmq
+from zmq.utils.monitor import recv_monitor_message
+
+from zchat import errors
+from zchat.address import Address, BadAddress, check_port
+from zchat.codec import FRAME
+
+ZERO_COPY_RECV = 10
+"""ZMQ_ZERO_COPY_RECV of zmq.h, which pyzmq does not name: off, it saves 4 KiB a connection."""
+
+RETRY = 0.25
+"""Seconds between two tries of --bind-wait."""
+
+_MONITORED = (
+    zmq.EVENT_DISCONNECTED
+    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+)
+
+
+def context() -> zmq.Context[zmq.Socket[bytes]]:
+    """A context for a broker."""
+    made: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+    made.set(ZERO_COPY_RECV, 0)
+    return made
+
+
+@dataclass(slots=True)
+class Sockets:
+    """The bound pair, and the monitors that tell whose connection ended."""
+
+    router: zmq.Socket[bytes]
+    xpub: zmq.Socket[bytes]
+    router_monitor: zmq.Socket[bytes]
+    xpub_monitor: zmq.Socket[bytes]
+    address: Address
+    pub_port: int
+
+    def close(self, linger: int) -> None:
+        """Closes all; what is under way has `linger` milliseconds."""
+        self.router.disable_monitor()
+        self.xpub.disable_monitor()
+        for one in (self.router_monitor, self.xpub_monitor):
+            one.close(0)
+        self.router.close(linger)
+        self.xpub.close(linger)
+
+
+def bind(ctx: zmq.Context[zmq.Socket[bytes]], wanted: Address, pub_port: int | None, wait: float) -> Sockets:
+    """Takes both ports.
+
+    Args:
+        ctx: of the broker.
+        wanted: where ROUTER listens; port 0 takes one that is free.
+        pub_port: where XPUB listens; None takes the next one, or any that is free if the first was 0.
+        wait: seconds to try again for, while a port is taken.
+
+    Raises:
+        errors.BindFailed: one of them is not to be had; the message names it and says what to do.
+    """
+    if pub_port is None:
+        pub_port = wanted.port + 1 if wanted.port else 0
+        if pub_port > 65535:
+            raise errors.BindFailed(f"the port after {wanted.port} is out of range: name another with --pub-port")
+    try:
+        check_port(pub_port)
+        host = wanted.resolve()[0].host
+    except BadAddress as error:
+        raise errors.BindFailed(str(error)) from None
+    deadline = time.monotonic() + wait
+    while True:
+        with ExitStack() as undo:
+            try:
+                router = undo.enter_context(_router(ctx))
+                address = _take(router, Address(host, wanted.port))
+                xpub = undo.enter_context(_xpub(ctx))
+                published = _take(xpub, Address(host, pub_port))
+            except _Taken as error:
+                if time.monotonic() >= deadline:
+                    raise errors.BindFailed(str(error)) from None
+            else:
+                undo.pop_all()
+                return Sockets(
+                    router,
+                    xpub,
+                    router.get_monitor_socket(_MONITORED),
+                    xpub.get_monitor_socket(_MONITORED),
+                    wanted.at(address.port),
+                    published.port,
+                )
+        time.sleep(RETRY)  # noqa: TID251  # nothing tells when a port gets free, and nobody is served yet
+
+
+class _Taken(Exception):
+    """The port is in use: it may get free."""
+
+
+def _take(taker: zmq.Socket[bytes], at: Address) -> Address:
+    taker.ipv6 = at.six
+    where = str(at) if at.port else f"{str(at).rpartition(':')[0]}:*"
+    try:
+        taker.bind(where)
+    except zmq.ZMQError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise _Taken(
+                f"port {at.port} on {at.host} is taken: stop what listens there, choose another with --bind or"
+                " --pub-port, or wait for it with --bind-wait"
+            ) from None
+        if error.errno == errno.EACCES:
+            raise errors.BindFailed(
+                f"no permission to take port {at.port} on {at.host}: choose one from 1024 on"
+            ) from None
+        if error.errno in (errno.EADDRNOTAVAIL, errno.ENODEV):
+            raise errors.BindFailed(
+                f"cannot take port {at.port}: {at.host} is no address of this machine; bind one of its own"
+            ) from None
+        raise errors.BindFailed(f"cannot take port {at.port} on {at.host}: {error.strerror}") from None
+    endpoint: Any = taker.get(zmq.LAST_ENDPOINT)
+    return at.at(int(endpoint.rstrip(b"\0").rpartition(b":")[2]))
+
+
+def _common(made: zmq.Socket[bytes]) -> zmq.Socket[bytes]:
+    made.linger = 0
+    made.rcvhwm = 0  # a finite one lets a peer abort the process (libzmq #3937); bounded by credit and by cutting
+    made.maxmsgsize = FRAME  # per frame, and before any handshake
+    made.handshake_ivl = 2000
+    made.backlog = 1024
+    made.tcp_keepalive = 1
+    made.tcp_keepalive_idle = 10
+    made.tcp_keepalive_intvl = 5
+    made.tcp_keepalive_cnt = 2
+    if sys.platform == "linux":
+        made.tcp_maxrt = 30_000  # cuts who takes nothing in while there is something to take
+    return made
+
+
+def _router(ctx: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
+    router = _common(ctx.socket(zmq.ROUTER))
+    router.router_mandatory = True
+    router.sndhwm = 64  # a peer that never reads pins no more than that; it is cut, its session kept
+    return router
+
+
+def _xpub(ctx: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
+    xpub = _common(ctx.socket(zmq.XPUB))
+    xpub.sndhwm = 4096  # twice the rooms a client may follow, all of which may speak in one turn
+    xpub.xpub_verbose = True  # for the fence: a half-open old connection must not hide a new subscription
+    return xpub
+
+
+def monitored(monitor: zmq.Socket[bytes]) -> list[tuple[int, int]]:
+    """The events that wait on a monitor, as (event, value); for DISCONNECTED the value is the descriptor."""
+    found: list[tuple[int, int]] = []
+    while int(monitor.get(zmq.EVENTS)) & zmq.POLLIN:
+        message: Any = recv_monitor_message(monitor, zmq.NOBLOCK)
+        found.append((int(message["event"]), int(message["value"])))
+    return found

@@ -1,0 +1,150 @@
+"""What a client hears, as frozen values: what `Client.events` gives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from zchat.errors import ZchatError
+from zchat.messages import Message
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """The broker answered: at the start, and after every loss of the connection.
+
+    Attributes:
+        name: as it is shown; None for a visitor without one.
+        banner: of the broker; not sanitised.
+        again: whether there was a connection before.
+    """
+
+    name: str | None
+    banner: str
+    again: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The connection is lost; the client tries to get it back by itself."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """A room was entered for the first time.
+
+    Attributes:
+        names: who is in it; empty for a crowd, of which only the count is told.
+    """
+
+    room: str
+    names: tuple[str, ...]
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotEntered:
+    """The broker refused a room; it is not followed."""
+
+    room: str
+    error: ZchatError
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message, in its place in the room.
+
+    Attributes:
+        room: the room; for a private message `@` and the other's name.
+        message: what was said.
+        mine: whether this very client said it.
+        private: whether only the two can read it.
+    """
+
+    room: str
+    message: Message
+    mine: bool
+    private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Messages that can no longer be had.
+
+    Attributes:
+        first, last: their numbers; last is None where the broker's log began anew, so that nobody can tell.
+    """
+
+    room: str
+    first: int
+    last: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Presence:
+    """A room's roster changed. Beyond the broker's limit of named members only the count is told."""
+
+    room: str
+    count: int
+    joined: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+    lost: tuple[str, ...] = ()
+    renamed: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """The operator speaks to everybody.
+
+    Attributes:
+        ms: milliseconds since 1970 UTC.
+    """
+
+    ms: int
+    name: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """The broker says that it is shutting down."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A message is stored.
+
+    Attributes:
+        ticket: what `send` returned.
+        room: where; for a private message the id of its room.
+        seq: its number there; 0 if it was stored before the connection was lost and the number is not known any more.
+        ms: when, in milliseconds since 1970 UTC.
+    """
+
+    ticket: int
+    room: str
+    seq: int
+    ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """A message was refused for good, or (with errors.Unknown) it cannot be told whether it was stored."""
+
+    ticket: int
+    error: ZchatError
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The session is over and does not come back."""
+
+    error: ZchatError
+
+
+Event = (
+    Connected | Disconnected | Entered | NotEntered | Said | Gap | Presence | Notice | Closing | Sent | NotSent | Ended
+)

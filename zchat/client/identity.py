@@ -1,0 +1,67 @@
+"""Who owns a name on plaintext loopback: a random secret kept per name in the user's state folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import unicodedata
+from pathlib import Path
+
+SIZE = 16
+
+
+def state_folder() -> Path:
+    """Where zchat keeps what belongs to this user: `$XDG_STATE_HOME/zchat`, or `~/.local/state/zchat`.
+
+    Raises:
+        OSError: there is no home folder.
+    """
+    base = os.environ.get("XDG_STATE_HOME")
+    try:
+        return (Path(base) if base else Path.home() / ".local" / "state") / "zchat"
+    except RuntimeError as error:
+        raise OSError(str(error)) from None
+
+
+def person(name: str) -> bytes:
+    """The secret that owns a name for this user, made at its first use.
+
+    Several programs of one user are one person by it. Where nothing can be kept, it lives as long as the process,
+    which then cannot share its name with another.
+
+    Args:
+        name: as the user gave it.
+
+    Returns:
+        16 random bytes.
+    """
+    # The name itself never becomes part of a path.
+    folded = unicodedata.normalize("NFKC", name).casefold().encode("utf-8", "surrogatepass")
+    try:
+        folder = state_folder() / "persons"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return _kept(folder / hashlib.blake2b(folded, digest_size=16).hexdigest())
+    except OSError:
+        return secrets.token_bytes(SIZE)
+
+
+def _kept(path: Path) -> bytes:
+    try:
+        found = path.read_bytes()
+        if len(found) == SIZE:
+            return found
+        path.unlink()  # half a secret is none; it was written by something else than this
+    except FileNotFoundError:
+        pass
+    # Filled under another name, then linked: nobody ever reads half of it, and of two at once one wins.
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        file.write(secrets.token_bytes(SIZE))
+    try:
+        os.link(fresh, path)
+    except FileExistsError:
+        pass
+    finally:
+        fresh.unlink()
+    return path.read_bytes()

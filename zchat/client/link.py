@@ -1,0 +1,191 @@
+"""The sockets under a session: a DEALER and a SUB, opened, closed and fed as the session says. No waiting is done
+here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import zmq
+from zmq.utils.monitor import recv_monitor_message
+
+from zchat import codec, errors
+from zchat.address import Address, BadAddress
+from zchat.client.session import OpenSub, Reopen, Session, Subscribe, Transmit, Unsubscribe
+
+DRAIN = 1000
+"""Frames taken from one socket at a time at most."""
+
+PAUSE = (0.05, 2.0)
+"""Seconds between opening sockets anew: the first time, and at most."""
+
+_EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
+
+Socket = zmq.Socket[bytes]
+
+
+class Link:
+    """Connects one session to a broker.
+
+    Args:
+        context: whose sockets these are.
+        address: of the broker's ROUTER.
+        session: what is connected; the link does its commands.
+
+    Attributes:
+        sockets: what to poll for reading. They change whenever the connection is opened anew, and `generation`
+            with them.
+    """
+
+    def __init__(self, context: zmq.Context[Socket], address: Address, session: Session) -> None:
+        self.session = session
+        self.generation = 0
+        self._context = context
+        self._address = address
+        self._tried = 0
+        self._host: Address | None = None
+        self._dealer: Socket | None = None
+        self._monitor: Socket | None = None
+        self._sub: Socket | None = None
+        self._pause = PAUSE[0]
+        self._open_at: float | None = 0.0
+
+    def sockets(self, *, hear: bool = True) -> list[Socket]:
+        """What to poll for reading.
+
+        Args:
+            hear: whether published frames are wanted; what is not taken waits, and what overflows is read again later.
+        """
+        return [one for one in (self._monitor, self._dealer, self._sub if hear else None) if one is not None]
+
+    def due(self) -> float:
+        """When `tick` must be called next."""
+        return min(self.session.due(), float("inf") if self._open_at is None else self._open_at)
+
+    def tick(self, now: float) -> None:
+        """Time passed: opens what is due to be opened, and does what the session wants."""
+        if self._open_at is not None and self._open_at <= now:
+            self._open()
+        self.session.tick(now)
+        self.obey(now)
+
+    def receive(self, ready: set[Socket], now: float) -> None:
+        """Takes what has come to the sockets that have something."""
+        for one in (self._monitor, self._dealer, self._sub):
+            if one is None or one not in ready or one.closed:  # closed, if the connection was lost just now
+                continue
+            if one is self._monitor:
+                self._watch(one, now)
+            elif one is self._dealer:
+                self._take(one, lambda frame: self.session.replied(codec.decode_replies(frame), now))
+            else:
+                self._take(one, lambda frame: self.session.published(*codec.decode_published(frame), now))
+        if self.session.open:
+            self._pause = PAUSE[0]
+        self.obey(now)
+
+    def obey(self, now: float) -> None:
+        """Does what the session wants done."""
+        for command in self.session.commands():
+            match command:
+                case Transmit(requests):
+                    self._transmit(codec.encode_requests(requests))
+                case OpenSub(port):
+                    self._open_sub(port)
+                case Subscribe(topic):
+                    if self._sub is not None:
+                        self._sub.subscribe(topic)
+                case Unsubscribe(topic):
+                    if self._sub is not None:
+                        self._sub.unsubscribe(topic)
+                case Reopen():
+                    self._lost("the broker does not answer", now)
+                    return
+
+    def close(self, linger: int = 0) -> None:
+        """Closes the sockets; what is under way has `linger` milliseconds."""
+        self._open_at = None
+        self._shut(linger)
+
+    # Sockets ----------------------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        self._open_at = None
+        try:
+            hosts = self._address.resolve()
+        except BadAddress:
+            hosts = [self._address]  # libzmq tries again and again; the name may be known by then
+        self._host = hosts[self._tried % len(hosts)]
+        self._tried += 1
+        dealer = self._dealer = self._context.socket(zmq.DEALER)
+        _common(dealer, self._host)
+        dealer.rcvhwm = dealer.sndhwm = 0  # bounded by the credit
+        self._monitor = dealer.get_monitor_socket(_EVENTS)
+        dealer.connect(str(self._host))
+        self.generation += 1
+
+    def _open_sub(self, port: int) -> None:
+        if self._host is None:
+            return
+        if self._sub is not None:
+            self._sub.close(0)
+        self._sub = self._context.socket(zmq.SUB)
+        _common(self._sub, self._host)
+        self._sub.sndhwm = 0  # else subscriptions above it are dropped on reconnection (libzmq #2258)
+        self._sub.connect(str(self._host.at(port)))
+        self.generation += 1
+
+    def _shut(self, linger: int) -> None:
+        if self._dealer is not None:
+            self._dealer.disable_monitor()
+            self._dealer.close(linger)
+        for one in (self._monitor, self._sub):
+            if one is not None:
+                one.close(0)
+        self._dealer = self._monitor = self._sub = None
+        self.generation += 1
+
+    def _lost(self, why: str, now: float) -> None:
+        # Both are closed: what was queued in the old DEALER would else go out before the new hello.
+        self._shut(0)
+        self.session.disconnected(why, now)
+        self._open_at, self._pause = now + self._pause, min(self._pause * 2, PAUSE[1])
+
+    def _watch(self, monitor: Socket, now: float) -> None:
+        while self._monitor is monitor and int(monitor.get(zmq.EVENTS)) & zmq.POLLIN:
+            message: Any = recv_monitor_message(monitor, zmq.NOBLOCK)
+            if message["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                self.session.connected(now)
+            elif message["event"] == zmq.EVENT_DISCONNECTED:
+                self._lost("the connection to the broker is lost", now)
+
+    def _take(self, one: Socket, heard: Any) -> None:
+        for _ in range(DRAIN):
+            try:
+                frame = one.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            try:
+                heard(frame)
+            except errors.Undecodable:
+                continue  # a frame of another protocol: its sender does not know better
+
+    def _transmit(self, frames: list[bytes]) -> None:
+        if self._dealer is None:
+            return
+        for frame in frames:
+            self._dealer.send(frame, zmq.NOBLOCK)
+
+
+def _common(made: Socket, host: Address) -> None:
+    made.linger = 0
+    made.ipv6 = host.six
+    made.maxmsgsize = codec.CLIENT_FRAME
+    made.reconnect_ivl = 100
+    made.reconnect_ivl_max = 1000
+    made.connect_timeout = 2000
+    made.handshake_ivl = 5000
+    made.tcp_keepalive = 1
+    made.tcp_keepalive_idle = 10
+    made.tcp_keepalive_intvl = 5
+    made.tcp_keepalive_cnt = 2

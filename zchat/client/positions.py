@@ -1,0 +1,97 @@
+"""Where a reader is in a room: what it delivers, holds, skips, and still has to read. Pure.
+
+Only events move the position, never acks. Next number: deliver; lower: seen, skip; higher: hold, and read what
+lies between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from zchat.messages import Event, Page
+
+HELD = 1024
+"""Events held ahead of the position at most; what overflows is read again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """Numbers that can no longer be had."""
+
+    first: int
+    last: int
+
+
+@dataclass(slots=True)
+class Stream:
+    """A reader's place in one room.
+
+    Attributes:
+        position: the last number delivered; None until it is known where to begin.
+        target: the highest number known to exist.
+    """
+
+    position: int | None = None
+    target: int = 0
+    _held: dict[int, Event] = field(default_factory=dict)
+
+    @property
+    def behind(self) -> bool:
+        """Whether something is known to exist that neither came nor is held in its place."""
+        return self.position is not None and self.position < self.target
+
+    @property
+    def torn(self) -> bool:
+        """Whether events are held that lie beyond one that is missing."""
+        return self.position is not None and bool(self._held)
+
+    def begin(self, position: int) -> Iterator[Event]:
+        """Begins after a number; gives what was held and comes next."""
+        self.position = position
+        self.reach(position)
+        for seq in [seq for seq in self._held if seq <= position]:
+            del self._held[seq]
+        yield from self._next()
+
+    def reach(self, head: int) -> None:
+        """Learns that there are events up to a number."""
+        self.target = max(self.target, head)
+
+    def offer(self, events: Iterable[Event]) -> Iterator[Event]:
+        """Takes events as they come; gives those whose turn it is, in order."""
+        for event in events:
+            self.reach(event.seq)
+            if self.position is not None and event.seq == self.position + 1:
+                self.position = event.seq
+                yield event
+                if self._held:
+                    yield from self._next()
+            elif (self.position is None or event.seq > self.position) and len(self._held) < HELD:
+                self._held[event.seq] = event
+
+    def page(self, page: Page) -> Iterator[Event | Lost]:
+        """Takes a page that was read after the position; gives what is lost for good, and the events in order."""
+        if self.position is None:
+            return
+        if page.first > self.position + 1:
+            yield self._lost(page.first - 1)
+        before = self.position
+        yield from self.offer(page.events)
+        if self.position == before < page.head:  # a hole in what is kept: it must not be read in circles
+            yield self._lost(min(self._held, default=page.head + 1) - 1)
+            yield from self._next()
+        # A head below the target would be asked for for ever.
+        self.target = max([self.position, page.head, *self._held])
+
+    def _lost(self, last: int) -> Lost:
+        lost = Lost((self.position or 0) + 1, last)
+        self.position = last
+        return lost
+
+    def _next(self) -> Iterator[Event]:
+        while self.position is not None and (event := self._held.pop(self.position + 1, None)) is not None:
+            self.position = event.seq
+            yield event
+        if self._held and self.position is not None and min(self._held) <= self.position:
+            self._held = {seq: event for seq, event in self._held.items() if seq > self.position}

@@ -1,0 +1,108 @@
+"""A store that forgets: rooms live as long as the process. Real, bounded, and the measure of the others' contract."""
+
+from __future__ import annotations
+
+import os
+from collections import OrderedDict, deque
+from dataclasses import dataclass, field
+from itertools import islice
+
+from zchat.messages import Ack, Event, Message, Refused, Stamp
+from zchat.store.base import Append, ClientRecord, Greeted, Greeting, Outcome, RoomRecord, Slice, Work
+
+
+@dataclass(slots=True)
+class _Room:
+    members: tuple[bytes, ...]
+    events: deque[Event]
+    head: int = 0
+
+
+@dataclass(slots=True)
+class MemoryStore:
+    """See `store.base.Store`.
+
+    Args:
+        keep: events kept per room; older ones are dropped, and readers before them are shown a gap.
+        keep_clients: clients whose send numbers are remembered; those that sent least recently are forgotten first.
+        window: how many outcomes are remembered per client: at least the broker's credit.
+    """
+
+    keep: int = 10_000
+    keep_clients: int = 100_000
+    window: int = 1024
+    _run: bytes = field(default_factory=lambda: os.urandom(8))
+    _turn: int = 0
+    _rooms: dict[str, _Room] = field(default_factory=dict)
+    _clients: OrderedDict[bytes, ClientRecord] = field(default_factory=OrderedDict)
+
+    @property
+    def stamp(self) -> Stamp:
+        return Stamp(self._run, self._turn)
+
+    def commit(self, work: Work) -> Outcome:
+        if work.rooms or work.sends:
+            self._turn += 1
+        for new in work.rooms:
+            self._room(new.room, new.members)
+        sends: list[Event | None] = []
+        for send in work.sends:
+            if isinstance(send, Append):
+                event = self._append(send)
+                self._used(send.client, send.n, Ack(send.n, send.room, event.seq, event.ms))
+                sends.append(event)
+            else:
+                self._used(send.client, send.answer.n, send.answer)
+                sends.append(None)
+        return Outcome(sends, [self._greet(greeting) for greeting in work.greetings])
+
+    def read(self, room: str, after: int, limit: int, size: int) -> Slice:
+        kept = self._rooms.get(room)
+        if kept is None:
+            return Slice(1, 0, ())
+        first = kept.head - len(kept.events) + 1
+        start = max(after + 1 - first, 0)
+        events: list[Event] = []
+        for event in islice(kept.events, start, start + limit):
+            size -= len(event.text.encode()) if isinstance(event, Message) else 0
+            if events and size < 0:
+                break
+            events.append(event)
+        return Slice(first, kept.head, tuple(events))
+
+    def rooms(self) -> list[RoomRecord]:
+        return [RoomRecord(name, room.head, room.members) for name, room in self._rooms.items()]
+
+    def close(self) -> None:
+        self._rooms.clear()
+
+    def _room(self, name: str, members: tuple[bytes, ...] = ()) -> _Room:
+        room = self._rooms.get(name)
+        if room is None:
+            room = self._rooms[name] = _Room(members, deque(maxlen=self.keep))
+        return room
+
+    def _append(self, send: Append) -> Message:
+        room = self._room(send.room)
+        room.head += 1
+        event = Message(room.head, send.ms, send.name, send.sender, send.n, send.text, send.action)
+        room.events.append(event)
+        return event
+
+    def _used(self, client: bytes, n: int, answer: Ack | Refused) -> None:
+        record = self._clients.get(client)
+        if record is None:
+            record = self._clients[client] = ClientRecord()
+            if len(self._clients) > self.keep_clients:
+                self._clients.popitem(last=False)
+        else:
+            self._clients.move_to_end(client)
+        record.last = n
+        record.outcomes[n] = answer
+        record.outcomes.pop(n - self.window, None)
+
+    def _greet(self, greeting: Greeting) -> Greeted:
+        stamp = greeting.stamp
+        vouched = stamp is None or (stamp.run == self._run and stamp.turn <= self._turn)
+        record = self._clients.get(greeting.client, ClientRecord())
+        return Greeted(ClientRecord(record.last, dict(record.outcomes)), vouched)
