@@ -33,6 +33,10 @@ class BindFailed(ZchatError):
     """The broker could not take the addresses it was told to."""
 
 
+class BadOption(ZchatError):
+    """An option of the command line that cannot be followed."""
+
+
 class Undecodable(ZchatError):
     """A frame that is none of this protocol's."""
 

@@ -76,6 +76,11 @@ class Server:
         """Hands the next turn an input. May be called from a signal handler."""
         self._given.append(item)
 
+    @property
+    def stopping(self) -> bool:
+        """Whether it was told to stop, and has told everybody."""
+        return self.hub.draining
+
     def turn(self) -> None:
         """Waits until there is something to do, and does it. Returns at least once a second."""
         ready: dict[Any, int] = dict(self._poller.poll(0 if self._given else int(self.hub.wait() * 1000) + 1))

@@ -58,7 +58,14 @@ class Sockets:
         self.xpub.close(linger)
 
 
-def bind(ctx: zmq.Context[zmq.Socket[bytes]], wanted: Address, pub_port: int | None, wait: float) -> Sockets:
+def bind(
+    ctx: zmq.Context[zmq.Socket[bytes]],
+    wanted: Address,
+    pub_port: int | None,
+    wait: float,
+    *,
+    insecure: bool = False,
+) -> Sockets:
     """Takes both ports.
 
     Args:
@@ -66,6 +73,7 @@ def bind(ctx: zmq.Context[zmq.Socket[bytes]], wanted: Address, pub_port: int | N
         wanted: where ROUTER listens; port 0 takes one that is free.
         pub_port: where XPUB listens; None takes the next one, or any that is free if the first was 0.
         wait: seconds to try again for, while a port is taken.
+        insecure: whether other machines may reach it, although nothing is encrypted.
 
     Raises:
         errors.BindFailed: one of them is not to be had; the message names it and says what to do.
@@ -79,6 +87,11 @@ def bind(ctx: zmq.Context[zmq.Socket[bytes]], wanted: Address, pub_port: int | N
         host = wanted.resolve()[0].host
     except BadAddress as error:
         raise errors.BindFailed(str(error)) from None
+    if not (insecure or Address(host, 0).loopback):
+        raise errors.BindFailed(
+            f"{wanted} can be reached by other machines, and nothing is encrypted: anybody there could read and say"
+            " everything; bind 127.0.0.1, or say --insecure if that is meant"
+        )
     deadline = time.monotonic() + wait
     while True:
         with ExitStack() as undo:

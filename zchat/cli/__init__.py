@@ -1,1 +1,94 @@
-"""The command line: one file per subcommand."""
+"""The command line: one file per subcommand. What a subcommand needs is imported when it runs, so that `zchat
+--help` is quick.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+from typer._click.exceptions import (
+    ClickException,
+    NoArgsIsHelpError,
+)  # typer 0.28 ships its own click; pinned below 0.29
+
+from zchat import __version__
+from zchat.cli import ask, broker, join, ping, rooms, send, tail, who
+from zchat.cli.exits import FAILURE, INTERRUPTED, USAGE, code_of
+
+app = typer.Typer(
+    name="zchat",
+    help="Chat and pub/sub on ZeroMQ: numbered rooms, nothing missed, people and scripts as equals.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+for module in (broker, join, send, tail, who, rooms, ask, ping):
+    app.command(module.NAME)(module.command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"zchat {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Runs the command line, and ends the process with its exit code; errors are one line on stderr."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Runs one command; gives its exit code."""
+    try:
+        code = app(arguments, standalone_mode=False)
+        sys.stdout.flush()
+    except ClickException as error:
+        context = getattr(error, "ctx", None)
+        where = context.command_path if context is not None else "zchat"
+        if isinstance(error, NoArgsIsHelpError):
+            sys.stderr.write(f"{error.format_message()}\n")
+        else:
+            _say(f"{' '.join(error.format_message().split()).rstrip('.')} (see: {where} --help)")
+        return USAGE
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except BrokenPipeError:
+        _let_go_of_stdout()
+        return 0
+    except Exception as error:
+        from zchat.address import BadAddress
+        from zchat.errors import ZchatError
+
+        if isinstance(error, ZchatError | BadAddress):
+            _say(str(error))
+            return code_of(error)
+        if isinstance(error, OSError):
+            _say(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
+            return FAILURE
+        raise
+    return code if isinstance(code, int) else 0
+
+
+def _say(line: str) -> None:
+    from zchat.cli.output import say
+
+    say(line)
+
+
+def _let_go_of_stdout() -> None:
+    """Whoever read our output is gone: nothing more can be said there, also not when the process ends."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,54 @@
+"""`zchat ask`: the classic questions."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from zchat.cli.options import Patience, Url, visitor
+
+if TYPE_CHECKING:
+    from zchat.client.sync import Client
+
+NAME = "ask"
+
+
+def command(
+    word: Annotated[str, typer.Argument(metavar="[day|date|time]", show_default=False)] = "",
+    utc: Annotated[bool, typer.Option("--utc", help="In UTC instead of the broker's zone.")] = False,
+    url: Url = None,
+    connect_timeout: Patience = 5.0,
+) -> None:
+    """Asks the broker for the day, date or time. Without a word it prompts until quit or exit."""
+    from zchat.cli.output import out
+    from zchat.text import printable
+
+    with visitor(url, connect_timeout) as client:
+        if word:
+            out(printable(client.day(word, utc=utc)))
+        else:
+            _prompt(client, utc=utc)
+
+
+def _prompt(client: Client, *, utc: bool) -> None:
+    from zchat.cli.output import out, say
+    from zchat.errors import UnknownWord
+    from zchat.text import block, printable
+
+    sys.stderr.write(f"{block(client.banner, '')}\n")
+    while True:
+        if sys.stdin.isatty():
+            sys.stderr.write("day, date, time or quit> ")
+            sys.stderr.flush()
+        line = sys.stdin.readline()
+        word = line.strip()
+        if not line or word.lower() in ("quit", "exit"):
+            return
+        if not word:
+            continue
+        try:
+            out(printable(client.day(word, utc=utc)))
+        except UnknownWord as error:
+            say(f"{error}, quit")

@@ -1,0 +1,171 @@
+"""`zchat broker`: runs a broker."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from zchat.cli.exits import INTERRUPTED, OK
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from zchat.broker.console import Console
+    from zchat.broker.hub import Input
+    from zchat.broker.server import Server
+    from zchat.messages import Message
+
+NAME = "broker"
+
+BANNER_LIMIT = 16 * 1024
+"""Bytes of a banner at most: it is sent to everybody."""
+
+
+class LogLevel(StrEnum):
+    """How much is logged."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def command(
+    bind: Annotated[str, typer.Option("--bind", metavar="URL", help="Where to listen.")] = "tcp://127.0.0.1:5555",
+    pub_port: Annotated[
+        int | None, typer.Option("--pub-port", metavar="PORT", help="Where to publish. [default: the next port]")
+    ] = None,
+    banner: Annotated[
+        str | None, typer.Option("--banner", metavar="TEXT|@FILE", help="What everybody is welcomed with.")
+    ] = None,
+    bind_wait: Annotated[
+        float, typer.Option("--bind-wait", min=0.0, metavar="SECONDS", help="How long to wait for a taken port.")
+    ] = 0.0,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Let other machines in, although nothing is encrypted.")
+    ] = False,
+    log_level: Annotated[LogLevel, typer.Option("--log-level", help="How much to log.")] = LogLevel.INFO,
+    show_chat: Annotated[
+        bool | None, typer.Option("--show-chat/--no-show-chat", help="Print what is said. [default: on a terminal]")
+    ] = None,
+    no_console: Annotated[bool, typer.Option("--no-console", help="Do not read what the operator types.")] = False,
+) -> int:
+    """Runs a broker until exit, Ctrl-C or SIGTERM. What is typed is told to everybody."""
+    from zchat.address import parse
+    from zchat.broker import logs, sockets
+    from zchat.broker.console import Console
+    from zchat.broker.server import Server
+    from zchat.broker.settings import BANNER, Settings
+    from zchat.cli.output import out
+    from zchat.store.memory import MemoryStore
+
+    _raise_descriptor_limit()
+    text = BANNER if banner is None else _banner(banner)
+    context = sockets.context()
+    try:
+        bound = sockets.bind(context, parse(bind), pub_port, bind_wait, insecure=insecure)
+        logs.start(log_level.value)
+        server = Server(
+            Settings(banner=text, pub_port=bound.pub_port),
+            MemoryStore(),
+            bound,
+            _show if (sys.stdout.isatty() if show_chat is None else show_chat) else None,
+        )
+        try:
+            out(f"zchat broker listening on {bound.address}")
+            has_console = not no_console and sys.stdin is not None
+            return _run(server, Console(sys.stdin.fileno()) if has_console else None)
+        finally:
+            server.close()
+    finally:
+        context.term()
+
+
+def _run(server: Server, console: Console | None) -> int:
+    """Turns until told to stop; gives the exit code."""
+    from zchat.broker.console import GOODBYE
+    from zchat.broker.hub import Shutdown
+
+    code = OK
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        nonlocal code
+        code = INTERRUPTED if number == signal.SIGINT else OK
+        server.give(Shutdown(GOODBYE))
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, stop)
+    _wake_on_signals(server)
+    signal.signal(signal.SIGTTIN, signal.SIG_IGN)  # in the background it is not stopped for its console
+    while not server.stopping:
+        if console is not None:
+            if console.usable():
+                server.watch(console.fd, console.read)
+            else:
+                server.unwatch(console.fd)
+        server.turn()
+    return code
+
+
+def _wake_on_signals(server: Server) -> None:
+    """A signal ends the wait for something to do: a handler alone would run, and the poll go on."""
+    read, write = os.pipe()
+    os.set_blocking(read, False)
+    os.set_blocking(write, False)
+    signal.set_wakeup_fd(write)
+
+    def woken() -> list[Input]:
+        os.read(read, 4096)
+        return []
+
+    server.watch(read, woken)
+
+
+def _show(room: str, message: Message) -> None:
+    from zchat.cli.output import INDENT, clock
+    from zchat.text import block, printable
+
+    name, text = printable(message.name), block(message.text, INDENT)
+    said = f"* {name} {text}" if message.action else f"{name}: {text}"
+    try:
+        sys.stdout.write(f"{clock(message.ms)} [{printable(room)}] {said}\n")
+        sys.stdout.flush()
+    except OSError:
+        pass  # whoever watched has gone; the broker goes on
+
+
+def _banner(wanted: str) -> str:
+    """The banner out of TEXT or @FILE.
+
+    Raises:
+        errors.BadOption: the file cannot be read, or it is too long.
+    """
+    from zchat.errors import BadOption
+
+    text = wanted
+    if wanted.startswith("@"):
+        path = Path(wanted[1:])
+        try:
+            text = path.read_text(encoding="utf-8", errors="replace").rstrip("\n")
+        except OSError as error:
+            raise BadOption(f"cannot read the banner {path}: {error.strerror}; name a file that can be read") from None
+    if len(text.encode(errors="replace")) > BANNER_LIMIT:
+        raise BadOption(f"the banner is longer than {BANNER_LIMIT} bytes: shorten it")
+    return text.encode(errors="replace").decode()
+
+
+def _raise_descriptor_limit() -> None:
+    """Two connections a client: as many descriptors as the system lets us have."""
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (OSError, ValueError):
+        pass  # macOS names a limit that it does not grant

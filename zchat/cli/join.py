@@ -1,0 +1,147 @@
+"""`zchat join`: a person in a room."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from zchat.cli.exits import OK, code_of
+from zchat.cli.options import Name, Patience, Url
+
+if TYPE_CHECKING:
+    from zchat.cli.chat import Chat
+    from zchat.client.sync import Client
+
+NAME = "join"
+
+_LATE = 30.0
+"""Seconds that the end of input waits for what is not acknowledged."""
+
+
+def command(
+    room: Annotated[str | None, typer.Argument(metavar="[ROOM]", show_default=False)] = None,
+    name: Name = None,
+    room_option: Annotated[str, typer.Option("--room", metavar="ROOM", help="The room to enter.")] = "lobby",
+    url: Url = None,
+    connect_timeout: Patience = 5.0,
+) -> int:
+    """Joins a room: what you type is said, what others say is shown. /help shows the commands.
+
+    With stdin not a terminal, lines mean the same, and at the end of input it leaves once all is acknowledged.
+    """
+    from zchat.cli.chat import Chat
+    from zchat.cli.output import say
+
+    client = _connect(url, name, connect_timeout)
+    with client:
+        say(f"connected to {client.address} as {client.name}")
+        on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+        chat = Chat(client, waits=not on_terminal)
+        if on_terminal:
+            _on_terminal(chat, room or room_option)
+        else:
+            _in_pipe(chat, room or room_option)
+        if client.session.ended is not None:
+            raise client.session.ended
+        if client.session.waiting:
+            say(f"{client.session.waiting} messages were not acknowledged: they may be stored or not")
+    say("disconnected")
+    return OK if sys.stdin.isatty() or not chat.failures else code_of(chat.failures[-1])
+
+
+def _connect(url: str | None, name: str | None, patience: float) -> Client:
+    """Connects; on a terminal asks for a name that is missing, taken or none."""
+    from zchat import errors
+    from zchat.cli.output import say
+    from zchat.client.sync import connect
+
+    asks = sys.stdin.isatty()
+    while True:
+        if name is None:
+            if not asks:
+                raise errors.NameInvalid("whom to speak as? give --name or set ZCHAT_NAME")
+            name = _ask_name()
+        try:
+            return connect(url, name=name, timeout=patience)
+        except (errors.NameTaken, errors.NameInvalid) as error:
+            if not asks:
+                raise
+            say(str(error))
+            name = None
+
+
+def _ask_name() -> str:
+    while True:
+        sys.stderr.write("Your name: ")
+        sys.stderr.flush()
+        line = sys.stdin.readline()
+        if not line:
+            raise typer.Abort
+        if line.strip():
+            return line.strip()
+
+
+def _on_terminal(chat: Chat, room: str) -> None:
+    from zchat.cli.terminal.screen import END, Screen
+    from zchat.text import block, printable
+
+    client = chat.client
+    with Screen(sys.stdin.fileno(), sys.stdout.fileno(), "> ") as screen:
+        screen.show(block(client.banner, ""))
+        chat.enter(room)
+        while not chat.over and client.session.ended is None:
+            if client.poll(None, *screen.fds):
+                for line in screen.read():
+                    if line is END:
+                        chat.over = True
+                    else:
+                        chat.typed(line)
+            chat.settle()
+            if chat.lines:
+                screen.show_many([line.text for line in chat.lines])
+                chat.lines.clear()
+            prompt = f"{printable(chat.room or '')[:20]}> "
+            if prompt != screen.prompt:
+                screen.prompt = prompt
+
+
+def _in_pipe(chat: Chat, room: str) -> None:
+    from zchat.cli.lines import Lines
+
+    client, lines = chat.client, Lines(sys.stdin.fileno())
+    _tell_banner(client.banner)
+    chat.enter(room)
+    deadline = None
+    while client.session.ended is None:
+        watched = () if chat.full or lines.ended or chat.over else (lines.fd,)
+        if client.poll(None if deadline is None else 1.0, *watched):
+            for line in lines.read():
+                chat.typed(line)
+        chat.settle()
+        _print(chat)
+        if chat.over or lines.ended:
+            deadline = deadline or time.monotonic() + _LATE
+            if chat.idle or time.monotonic() > deadline:
+                return
+
+
+def _tell_banner(banner: str) -> None:
+    from zchat.text import block
+
+    sys.stderr.write(f"{block(banner, '')}\n")
+    sys.stderr.flush()
+
+
+def _print(chat: Chat) -> None:
+    from zchat.cli.output import out
+
+    for line in chat.lines:
+        if line.data:
+            out(line.text)
+        else:
+            sys.stderr.write(f"{line.text}\n")
+            sys.stderr.flush()
+    chat.lines.clear()

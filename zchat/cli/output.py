@@ -1,0 +1,126 @@
+"""What is printed, and how: data on stdout, all else on stderr, and nothing that a terminal would obey."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+
+from zchat.client import events as heard
+from zchat.text import block, json_text, printable
+
+INDENT = " " * 9
+"""Before continuation lines: as wide as the time, so that none looks like a sender's."""
+
+
+def out(line: str) -> None:
+    """A line of data."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def say(line: str) -> None:
+    """A line for the user, on stderr; harmless if nobody can hear it."""
+    try:
+        sys.stderr.write(f"zchat: {printable(line)}\n")
+        sys.stderr.flush()
+    except (OSError, ValueError):
+        pass
+
+
+# For people -----------------------------------------------------------------------------------------------------------
+
+
+def clock(ms: int) -> str:
+    """A time of day in the user's zone."""
+    return datetime.fromtimestamp(ms / 1000).astimezone().strftime("%H:%M:%S")
+
+
+def said_line(event: heard.Said, room: str = "") -> str:
+    """A message, as people read it.
+
+    Args:
+        room: to be named; empty where it goes without saying.
+    """
+    message = event.message
+    name, text = printable(message.name), block(message.text, INDENT)
+    where = f"[{printable(room)}] " if room else ""
+    if event.private:
+        peer = printable(event.room.removeprefix("@"))
+        where = f"[to {peer}] " if event.mine else "[private] "
+    return f"{clock(message.ms)} {where}" + (f"* {name} {text}" if message.action else f"{name}: {text}")
+
+
+def presence_lines(event: heard.Presence) -> list[str]:
+    """Who came and went, as people read it; each line without the room."""
+    lines = [f"{printable(name)} joined" for name in event.joined]
+    lines += [f"{printable(name)} left" for name in event.left]
+    lines += [f"{printable(name)} was lost" for name in event.lost]
+    lines += [f"{printable(old)} is now known as {printable(new)}" for old, new in event.renamed]
+    return lines
+
+
+def gap_line(event: heard.Gap) -> str:
+    """What is missing, as people read it."""
+    room = printable(event.room)
+    if event.last is None:
+        return f"{room}: the broker's log began anew; what came after message {event.first - 1} can no longer be had"
+    if event.first == event.last:
+        return f"{room}: message {event.first} can no longer be had"
+    return f"{room}: messages {event.first} to {event.last} can no longer be had"
+
+
+def notice_line(event: heard.Notice) -> str:
+    """What the operator said, as people read it."""
+    return f"{clock(event.ms)} -- {printable(event.name)}: {block(event.text, INDENT)}"
+
+
+# For programs ---------------------------------------------------------------------------------------------------------
+
+
+def json_line(kind: str, **fields: object) -> str:
+    """One object, its fields in the order given. Texts are escaped where a terminal would obey them."""
+    parts = "".join(f',"{key}":{_json(value)}' for key, value in fields.items())
+    return f'{{"v":1,"kind":"{kind}"{parts}}}'
+
+
+def _json(value: object) -> str:
+    if isinstance(value, str):
+        return json_text(value)
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, list | tuple):
+        return f"[{','.join(_json(one) for one in value)}]"
+    return str(value)
+
+
+def stamp(ms: int) -> str:
+    """A time as ISO 8601 in UTC, to the millisecond."""
+    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def said_json(event: heard.Said) -> str:
+    message = event.message
+    extra = {"action": True} if message.action else {}
+    return json_line(
+        "message",
+        room=event.room,
+        seq=message.seq,
+        time=stamp(message.ms),
+        **{"from": message.name, "text": message.text, **extra},
+    )
+
+
+def presence_json(event: heard.Presence) -> str:
+    return json_line(
+        "presence",
+        room=event.room,
+        count=event.count,
+        joined=event.joined,
+        left=event.left,
+        lost=event.lost,
+        renamed=event.renamed,
+    )
+
+
+def gap_json(event: heard.Gap) -> str:
+    return json_line("gap", room=event.room, first=event.first, last=event.last)

@@ -1,0 +1,31 @@
+"""`zchat ping`: round trips."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from zchat.cli.options import Json, Patience, Url, visitor
+
+NAME = "ping"
+
+
+def command(
+    count: Annotated[int, typer.Option("--count", min=1, help="How many.")] = 4,
+    interval: Annotated[float, typer.Option("--interval", min=0.0, help="Seconds between two.")] = 1.0,
+    json: Json = False,
+    url: Url = None,
+    connect_timeout: Patience = 5.0,
+) -> None:
+    """Round trip times to the broker."""
+    from zchat.cli.output import json_line, out
+
+    with visitor(url, connect_timeout) as client:
+        for number in range(1, count + 1):
+            ms = client.ping() * 1000
+            out(json_line("ping", n=number, ms=round(ms, 3)) if json else f"{client.address}: {number} {ms:.3f} ms")
+            until = time.monotonic() + interval
+            while number < count and (left := until - time.monotonic()) > 0:
+                client.poll(left)

@@ -1,0 +1,84 @@
+"""`zchat tail`: follows rooms."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+import typer
+
+from zchat.cli.exits import OK, TIMED_OUT
+from zchat.cli.options import Json, Patience, Url, visitor
+
+NAME = "tail"
+
+
+def command(
+    rooms: Annotated[list[str], typer.Argument(metavar="ROOM...", show_default=False)],
+    json: Json = False,
+    count: Annotated[int | None, typer.Option("--count", min=1, help="End after so many messages.")] = None,
+    timeout: Annotated[float | None, typer.Option("--timeout", min=0.0, help="End after so many seconds.")] = None,
+    presence: Annotated[bool, typer.Option("--presence", help="Also who comes and goes, and notices.")] = False,
+    url: Url = None,
+    connect_timeout: Patience = 5.0,
+) -> int:
+    """Prints what is said in rooms, from now on. With --timeout: 0 if the count was met or none was asked, else 5."""
+    from zchat.cli.output import say
+    from zchat.client import events as heard
+
+    deadline = None if timeout is None else time.monotonic() + timeout
+    with visitor(url, connect_timeout) as client:
+        for room in rooms:
+            client.join(room, quiet=True)
+        printer = _Printer(json=json, presence=presence, several=len(rooms) > 1)
+        left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
+        for event in client.events(left):
+            printer.print(event)
+            if isinstance(event, heard.Said) and count is not None:
+                count -= 1
+                if count == 0:
+                    return OK
+            if isinstance(event, heard.Disconnected):
+                say(f"{event.why}; trying to get it back")
+            elif isinstance(event, heard.Connected) and event.again:
+                say("connected again")
+    return OK if count is None else TIMED_OUT
+
+
+class _Printer:
+    """Events as lines of data."""
+
+    def __init__(self, *, json: bool, presence: bool, several: bool) -> None:
+        self._json = json
+        self._presence = presence
+        self._several = several
+
+    def print(self, event: object) -> None:
+        from zchat.cli import output
+        from zchat.client import events as heard
+        from zchat.text import printable
+
+        match event:
+            case heard.Said():
+                room = event.room if self._several else ""
+                output.out(output.said_json(event) if self._json else output.said_line(event, room))
+            case heard.Gap():  # for programs it is data, lest it be skipped silently
+                if self._json:
+                    output.out(output.gap_json(event))
+                else:
+                    output.say(output.gap_line(event))
+            case heard.Presence() if self._presence:
+                if self._json:
+                    output.out(output.presence_json(event))
+                else:
+                    room = f"[{printable(event.room)}] " if self._several else ""
+                    for line in output.presence_lines(event):
+                        output.out(f"-- {room}{line}")
+            case heard.Notice() if self._presence:
+                if self._json:
+                    fields = {"time": output.stamp(event.ms), "from": event.name, "text": event.text}
+                    output.out(output.json_line("notice", **fields))
+                else:
+                    output.out(output.notice_line(event))
+            case _:
+                pass
