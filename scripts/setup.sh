@@ -22,16 +22,15 @@ setup() {
             exit 1
         fi
     fi
-    # Installing again is skipped while pyproject.toml and the extras are those of the last time.
-    wanted="$1 $(cksum < pyproject.toml)"
-    if [ "$(cat .venv/installed 2>/dev/null)" != "$wanted" ]; then
+    # Installing again is skipped while pyproject.toml is that of the last time, and the extras were in it.
+    version=$(cksum < pyproject.toml)
+    if ! grep -qxF "zchat$1 $version" .venv/installed 2>/dev/null; then
         echo "installing zchat$1 into .venv ..." >&2
-        # shellcheck disable=SC2086
         if ! .venv/bin/python -m pip install --quiet --disable-pip-version-check -e ".$1"; then
             echo "pip could not install what zchat needs: see above; it needs to reach a package index" >&2
             exit 1
         fi
-        echo "$wanted" > .venv/installed
+        printf 'zchat %s\nzchat%s %s\n' "$version" "$1" "$version" > .venv/installed
     fi
     PATH="$PWD/.venv/bin:$PATH"
     export PATH

@@ -50,7 +50,7 @@ def person(name: str) -> str:
     """
     shown = _person(name)
     if not _reserved_looks().isdisjoint(looks(shown)):
-        raise NameInvalid("That name is kept for zchat itself, or looks like one that is; choose another.")
+        raise NameInvalid("that name is kept for zchat itself, or looks like one that is: choose another")
     return shown
 
 
@@ -122,30 +122,30 @@ def _same(name: str) -> str:
 def _enforced(profile: str, name: str, longest: int) -> str:
     """The name normalised by a PRECIS profile, which repeats its rules and refuses what does not settle."""
     if len(name) > _RAW_FACTOR * longest:
-        raise NameInvalid(f"A name has at most {longest} characters; choose a shorter one.")
+        raise NameInvalid(f"a name has at most {longest} characters: choose a shorter one")
     from precis_i18n import get_profile
 
     try:
         return get_profile(profile).enforce(name)
     except UnicodeEncodeError as e:
         if e.reason.endswith("empty"):
-            raise NameInvalid("A name needs at least one character; choose one.") from None
+            raise NameInvalid("a name needs at least one character: choose one") from None
         if e.reason.endswith("not_idempotent"):
-            raise NameInvalid("That name changes each time it is normalised; choose a plainer one.") from None
+            raise NameInvalid("that name changes each time it is normalised: choose a plainer one") from None
         raise _unfit(e.object[e.start]) from None  # e.object is the normalised name that e.start points into
 
 
 def _fit(name: str, longest: int) -> str:
     """The normalised name, if zchat's own rules allow it."""
     if not 1 <= len(name) <= longest:
-        raise NameInvalid(f"A name has 1 to {longest} characters, that one {len(name)}; choose another.")
+        raise NameInvalid(f"a name has 1 to {longest} characters, that one {len(name)}: choose another")
     for c in name:
         if c.isspace() or c == _BRAILLE_BLANK:
-            raise NameInvalid("A name has no spaces; join its words with - or _ instead.")
+            raise NameInvalid("a name has no spaces: join its words with - or _ instead")
         if c in _PUNCTUATION:
-            raise NameInvalid(f"A name has no {c} in it; leave it out.")
+            raise NameInvalid(f"a name has no {c} in it: leave it out")
     if unicodedata.category(name[0]).startswith("M"):
-        raise NameInvalid("A name cannot begin with a combining mark; put a letter before it.")
+        raise NameInvalid("a name cannot begin with a combining mark: put a letter before it")
     if (harmless := printable(name)) != name:
         # Where they part is what was replaced or, in a flood of combining marks, dropped.
         raise _unfit(next((a for a, b in zip(name, harmless, strict=False) if a != b), name[-1]))
@@ -153,7 +153,7 @@ def _fit(name: str, longest: int) -> str:
 
 
 def _unfit(c: str) -> NameInvalid:
-    return NameInvalid(f"A name cannot have U+{ord(c):04X} there; use visible letters, digits and symbols.")
+    return NameInvalid(f"a name cannot have U+{ord(c):04X} there: use visible letters, digits and symbols")
 
 
 @cache

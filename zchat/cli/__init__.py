@@ -15,7 +15,7 @@ from typer._click.exceptions import (
 
 from zchat import __version__
 from zchat.cli import ask, broker, join, ping, rooms, send, tail, who
-from zchat.cli.exits import FAILURE, INTERRUPTED, USAGE, code_of
+from zchat.cli.exits import FAILURE, INTERRUPTED, OK, USAGE, code_of
 
 app = typer.Typer(
     name="zchat",
@@ -64,13 +64,13 @@ def run(arguments: list[str]) -> int:
         return USAGE
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
-    except BrokenPipeError:
-        _let_go_of_stdout()
-        return 0
     except Exception as error:
         from zchat.address import BadAddress
+        from zchat.cli.output import ReaderGone
         from zchat.errors import ZchatError
 
+        if isinstance(error, ReaderGone):
+            return OK
         if isinstance(error, ZchatError | BadAddress):
             _say(str(error))
             return code_of(error)
@@ -78,17 +78,10 @@ def run(arguments: list[str]) -> int:
             _say(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}")
             return FAILURE
         raise
-    return code if isinstance(code, int) else 0
+    return code if isinstance(code, int) else OK
 
 
 def _say(line: str) -> None:
     from zchat.cli.output import say
 
     say(line)
-
-
-def _let_go_of_stdout() -> None:
-    """Whoever read our output is gone: nothing more can be said there, also not when the process ends."""
-    import os
-
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import UTC, datetime
 
@@ -12,10 +13,23 @@ INDENT = " " * 9
 """Before continuation lines: as wide as the time, so that none looks like a sender's."""
 
 
+class ReaderGone(Exception):
+    """Whoever read our output has closed it: `… | head -1`. Not an OSError, which typer would make a failure of."""
+
+
 def out(line: str) -> None:
-    """A line of data."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
+    """A line of data.
+
+    Raises:
+        ReaderGone: nobody reads it any more.
+    """
+    try:
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # What is still buffered cannot be written either, also not when the process ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise ReaderGone from None
 
 
 def say(line: str) -> None:

@@ -30,6 +30,7 @@ def command(
     with visitor(url, connect_timeout) as client:
         for room in rooms:
             client.join(room, quiet=True)
+        say(f"following {', '.join(rooms)} at {client.address}")
         printer = _Printer(json=json, presence=presence, several=len(rooms) > 1)
         left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
         for event in client.events(left):

@@ -1,0 +1,281 @@
+"""What tests share that run real processes: a broker, clients in pipes, and clients in a pseudo-terminal."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import re
+import select
+import signal
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+import pyte
+
+ZCHAT = [sys.executable, "-m", "zchat"]
+
+DEADLINE = 45.0
+"""Seconds that a test waits for a condition: generous, for it is met at once unless something is broken."""
+
+
+def eventually(condition: Callable[[], bool], what: str, pump: Callable[[float], None] | None = None) -> None:
+    """Waits for a condition.
+
+    Args:
+        condition: what must become true.
+        what: to be said if it does not.
+        pump: waits for so many seconds at most, taking in what happens.
+    """
+    deadline = time.monotonic() + DEADLINE
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} within {DEADLINE:g} s"
+        if pump is None:
+            select.select([], [], [], 0.02)
+        else:
+            pump(0.1)
+
+
+class Process:
+    """A zchat process in pipes, its output read as it comes.
+
+    Args:
+        arguments: after `zchat`.
+        env: its environment.
+        stdin: whether it gets a pipe that stays open; else an input that is at its end.
+    """
+
+    def __init__(self, arguments: list[str], env: dict[str, str], *, stdin: bool = False) -> None:
+        self.popen = subprocess.Popen(
+            [*ZCHAT, *arguments],
+            env=env,
+            stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
+        self.out = ""
+        self.err = ""
+
+    @property
+    def pid(self) -> int:
+        return self.popen.pid
+
+    def type(self, text: str) -> None:
+        """Gives it input."""
+        assert self.popen.stdin is not None
+        self.popen.stdin.write(text.encode())
+        self.popen.stdin.flush()
+
+    def end_input(self) -> None:
+        """Closes its input."""
+        assert self.popen.stdin is not None
+        self.popen.stdin.close()
+
+    def pump(self, timeout: float) -> None:
+        """Takes in what it prints, waiting for so many seconds at most."""
+        pipes = {pipe: name for pipe, name in ((self.popen.stdout, "out"), (self.popen.stderr, "err")) if pipe}
+        open_pipes = [pipe for pipe in pipes if not pipe.closed]
+        ready: list[IO[bytes]] = select.select(open_pipes, [], [], timeout)[0]
+        for pipe in ready:
+            data = os.read(pipe.fileno(), 1 << 16)
+            if not data:
+                pipe.close()
+            setattr(self, pipes[pipe], getattr(self, pipes[pipe]) + data.decode(errors="replace"))
+
+    def wait_out(self, pattern: str) -> re.Match[str]:
+        """Waits until its stdout shows a pattern."""
+        return self._wait(lambda: re.search(pattern, self.out), f"stdout shows {pattern!r}")
+
+    def wait_err(self, pattern: str) -> re.Match[str]:
+        """Waits until its stderr shows a pattern."""
+        return self._wait(lambda: re.search(pattern, self.err), f"stderr shows {pattern!r}")
+
+    def _wait(self, find: Callable[[], re.Match[str] | None], what: str) -> re.Match[str]:
+        eventually(lambda: find() is not None, f"{what}\n--- out\n{self.out}\n--- err\n{self.err}\n", self.pump)
+        found = find()
+        assert found is not None
+        return found
+
+    def ends(self) -> int:
+        """Waits until it has ended; gives its exit code."""
+        eventually(lambda: self.popen.poll() is not None, f"{self.popen.args!r} ends\n{self.err}", self.pump)
+        while any(pipe is not None and not pipe.closed for pipe in (self.popen.stdout, self.popen.stderr)):
+            self.pump(1)
+        return self.popen.returncode
+
+    def signal(self, number: int) -> None:
+        """Sends it a signal."""
+        self.popen.send_signal(number)
+
+    def close(self) -> None:
+        """Ends it, however it is."""
+        if self.popen.poll() is None:
+            self.popen.send_signal(signal.SIGCONT)
+            self.popen.kill()
+            self.popen.wait()
+        for pipe in (self.popen.stdin, self.popen.stdout, self.popen.stderr):
+            if pipe is not None and not pipe.closed:
+                try:
+                    pipe.close()
+                except BrokenPipeError:
+                    pass
+
+
+class Terminal:
+    """A zchat process in a pseudo-terminal, and what that terminal shows.
+
+    Args:
+        arguments: after `zchat`.
+        env: its environment.
+        columns, lines: of the terminal.
+    """
+
+    def __init__(self, arguments: list[str], env: dict[str, str], *, columns: int = 100, lines: int = 30) -> None:
+        self._screen = pyte.Screen(columns, lines)
+        self._stream = pyte.ByteStream(self._screen)
+        self.master, slave = pty.openpty()
+        self.slave = slave
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        self.before = termios.tcgetattr(slave)
+        self.raw = b""
+        self.popen = subprocess.Popen(
+            [*ZCHAT, *arguments],
+            env={**env, "TERM": "xterm"},
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # it becomes its terminal
+        )
+
+    @property
+    def shown(self) -> str:
+        """What is on the screen, row by row."""
+        return "\n".join(row.rstrip() for row in self._screen.display).rstrip()
+
+    @property
+    def row(self) -> str:
+        """The row that the cursor is in."""
+        return self._screen.display[self._screen.cursor.y].rstrip()
+
+    def type(self, keys: str) -> None:
+        """Presses keys."""
+        os.write(self.master, keys.encode())
+
+    def pump(self, timeout: float) -> None:
+        """Takes in what it prints, waiting for so many seconds at most."""
+        if not select.select([self.master], [], [], timeout)[0]:
+            return
+        data = os.read(self.master, 1 << 16)
+        self.raw += data
+        self._stream.feed(data)
+
+    def wait(self, pattern: str) -> None:
+        """Waits until the screen shows a pattern."""
+        self.wait_for(lambda: re.search(pattern, self.shown) is not None, f"the screen shows {pattern!r}")
+
+    def wait_for(self, condition: Callable[[], bool], what: str) -> None:
+        """Waits for a condition while its output is taken in."""
+        try:
+            eventually(condition, what, self.pump)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n--- screen\n{self.shown}") from None
+
+    def ends(self) -> int:
+        """Waits until it has ended; gives its exit code."""
+        self.wait_for(lambda: self.popen.poll() is not None, "it ends")
+        self.pump(0)
+        return self.popen.returncode
+
+    def restored(self) -> bool:
+        """Whether the terminal is as it was before."""
+        return termios.tcgetattr(self.slave) == self.before
+
+    def close(self) -> None:
+        """Ends it, however it is."""
+        if self.popen.poll() is None:
+            self.popen.send_signal(signal.SIGCONT)
+            self.popen.kill()
+            self.popen.wait()
+        os.close(self.slave)
+        os.close(self.master)
+
+
+class World:
+    """Everything that a test starts, ended with it.
+
+    Args:
+        folder: for what the processes keep.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._started: list[Process | Terminal] = []
+        self.env = {
+            **{key: value for key, value in os.environ.items() if not key.startswith("ZCHAT_")},
+            "HOME": str(folder),
+            "XDG_STATE_HOME": str(folder / "state"),
+            "PYTHONUNBUFFERED": "1",
+            "TZ": "UTC",
+            "LC_ALL": "C.UTF-8",
+        }
+        self.url = ""
+        self.brokers: list[Process] = []
+
+    def other_person(self) -> dict[str, str]:
+        """The environment of somebody else on the same machine."""
+        return {**self.env, "XDG_STATE_HOME": str(self._folder / "other")}
+
+    def broker(self, *arguments: str, stdin: bool = False, bind: str = "tcp://127.0.0.1:0") -> Process:
+        """Starts a broker and waits until it listens; the clients of this world use it."""
+        found = self.start("broker", "--bind", bind, *arguments, stdin=stdin)
+        self.brokers.append(found)
+        self.url = found.wait_out(r"listening on (tcp://\S+)\n").group(1)
+        self.env["ZCHAT_URL"] = self.url
+        return found
+
+    def start(self, *arguments: str, stdin: bool = False, env: dict[str, str] | None = None) -> Process:
+        """Starts a process in pipes."""
+        found = Process(list(arguments), env or self.env, stdin=stdin)
+        self._started.append(found)
+        return found
+
+    def terminal(self, *arguments: str, env: dict[str, str] | None = None, columns: int = 100) -> Terminal:
+        """Starts a process in a pseudo-terminal."""
+        found = Terminal(list(arguments), env or self.env, columns=columns)
+        self._started.append(found)
+        return found
+
+    def run(
+        self, *arguments: str, stdin: str | bytes = "", env: dict[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs a process to its end."""
+        data = stdin.encode() if isinstance(stdin, str) else stdin
+        done = subprocess.run(
+            [*ZCHAT, *arguments], env=env or self.env, input=data, capture_output=True, timeout=DEADLINE, check=False
+        )
+        return subprocess.CompletedProcess(
+            done.args, done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace")
+        )
+
+    def close(self) -> None:
+        """Ends everything that was started."""
+        for started in reversed(self._started):
+            started.close()
+
+
+@contextmanager
+def world(folder: Path) -> Iterator[World]:
+    """A world that ends with its block."""
+    made = World(folder)
+    try:
+        yield made
+    finally:
+        made.close()
