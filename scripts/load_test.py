@@ -384,6 +384,7 @@ class Options:
     rate: float | None
     window: int
     patience: float
+    idle: float
     seed: int
 
 
@@ -431,7 +432,7 @@ class Load:
         self._random = random.Random(options.seed)
         self._next: int | None = None  # who speaks next
         self._numbers = iter(range(options.messages))
-        self.connecting = self.began = self.finished = 0.0
+        self.connecting = self.connected = self.began = self.finished = 0.0
 
     def connect(self) -> None:
         """Brings all clients into their rooms.
@@ -452,6 +453,8 @@ class Load:
             if stuck:
                 raise CannotStart(f"only {self.entered} of {self.options.clients} clients got in: see the broker's log")
 
+        self.connected = time.monotonic()
+
     def run(self) -> None:
         """Sends all messages, and waits until they have come to everybody or nothing moves any more."""
         self.began = self.finished = self._moved = time.monotonic()
@@ -468,9 +471,9 @@ class Load:
                 return
             self._turn(self._pause(sent, now))
 
-    def settle(self) -> None:
-        """Listens on: copies may come late."""
-        until = time.monotonic() + SETTLE
+    def listen(self, seconds: float) -> None:
+        """Only listens: to see what idle clients cost, or whether late copies come."""
+        until = time.monotonic() + seconds
         while self.stopped is None and (left := until - time.monotonic()) > 0:
             self._turn(min(left, TICK))
 
@@ -616,7 +619,7 @@ def report(load: Load, broker_cpu: float | None, own_cpu: float, peak: int | Non
         **asdict(load.options),
         **asdict(counts),
         "reconnected": load.reconnected,
-        "connect_seconds": round(load.began - load.connecting, 3),
+        "connect_seconds": round(load.connected - load.connecting, 3),
         "seconds": round(seconds, 3),
         "messages_per_second": round(counts.acked / seconds, 1) if seconds else None,
         "deliveries_per_second": round(counts.delivered / seconds, 1) if seconds else None,
@@ -640,7 +643,7 @@ def table(found: dict[str, Any]) -> str:
         return f"{value:,}{unit}" if isinstance(value, int) else f"{value:,.1f}{unit}"
 
     peak = found["broker_peak_bytes"]
-    share = found["own_cpu_share"]
+    share, idle = found["own_cpu_share"], found["broker_idle_share"]
     rows = [
         ("clients, rooms", f"{show(found['clients'])}, {show(found['rooms'])}"),
         ("text size", show(found["size"], " bytes")),
@@ -665,6 +668,7 @@ def table(found: dict[str, Any]) -> str:
             f"{show(found['broker_us_per_message'], ' µs')} a message,"
             f" {show(found['broker_us_per_delivery'], ' µs')} a delivery",
         ),
+        ("broker idle", "not measured" if idle is None else f"{idle:.2%} of a core"),
         ("broker memory", show(None if peak is None else peak / 2**20, " MiB at most")),
         ("this program", "unknown" if share is None else f"{share:.0%} of a core; near 100 % it is the bottleneck"),
     ]
@@ -762,6 +766,14 @@ class Signals:
         self.number = number
 
 
+def idle_share(load: Load, broker: Broker, seconds: float) -> float | None:
+    """How much of a core a broker uses while its clients only listen; None if not asked for, or not known."""
+    before = broker.cpu()
+    load.listen(seconds)
+    after = broker.cpu()
+    return round((after - before) / seconds, 5) if seconds and before is not None and after is not None else None
+
+
 def test(options: Options, url: str | None, signals: Signals) -> tuple[dict[str, Any], str | None]:
     """Runs the load test.
 
@@ -794,12 +806,14 @@ def test(options: Options, url: str | None, signals: Signals) -> tuple[dict[str,
         undo.callback(load.close)
         undo.callback(progress.clear)
         load.connect()
+        idle = idle_share(load, broker, options.idle)
         cpu, own = broker.cpu(), time.process_time()
         load.run()
         used = broker.cpu()
         own = time.process_time() - own
-        load.settle()
+        load.listen(SETTLE)
         found = report(load, None if used is None or cpu is None else used - cpu, own, broker.peak())
+        found["broker_idle_share"] = idle
         if url is not None:
             load.leave(2.0)
         return found, load.stopped
@@ -844,6 +858,13 @@ def parser() -> argparse.ArgumentParser:
         default=10.0,
         metavar="SECONDS",
         help="without anything happening, after which what has not come is lost (10)",
+    )
+    made.add_argument(
+        "--idle",
+        type=number(float, 0),
+        default=0.0,
+        metavar="SECONDS",
+        help="to only listen first, to see its cost (0)",
     )
     made.add_argument("--url", metavar="URL", help="of a broker, tcp://HOST:PORT; one is started if this is not given")
     made.add_argument("--seed", type=int, default=1, metavar="N", help="of the choice of who speaks (1)")

@@ -305,7 +305,7 @@ def test_a_broker_that_does_not_start(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_its_broker_ends_in_the_middle() -> None:
-    options = load_test.Options(2, 1, 1000, 100, 1.0, 200, SOON, 1)
+    options = load_test.Options(2, 1, 1000, 100, 1.0, 200, SOON, 0.0, 1)
     with load_test.own_broker(SOON) as broker, closing(zmq.Context()) as context:
 
         def watch(load: Any) -> str | None:
