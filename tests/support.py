@@ -98,7 +98,10 @@ class Process:
         return self._wait(lambda: re.search(pattern, self.err), f"stderr shows {pattern!r}")
 
     def _wait(self, find: Callable[[], re.Match[str] | None], what: str) -> re.Match[str]:
-        eventually(lambda: find() is not None, f"{what}\n--- out\n{self.out}\n--- err\n{self.err}\n", self.pump)
+        try:
+            eventually(lambda: find() is not None, what, self.pump)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n--- out\n{self.out}\n--- err\n{self.err}") from None
         found = find()
         assert found is not None
         return found

@@ -81,7 +81,7 @@ def test_catalogue_names_every_message_and_its_fields_in_order(heading: str, uni
     assert set(rows) == {kind.__struct_config__.tag for kind in kinds}
     for kind in kinds:
         told = re.sub(r"\([^)]*\)|`[^`]*`", "", rows[kind.__struct_config__.tag])
-        fields = [part.split()[0] for part in told.split(",") if part.split()]
+        fields = [part.split()[0] for part in told.split(",") if part.strip(" –")]
         assert fields == list(kind.__struct_fields__), kind
 
 

@@ -11,7 +11,7 @@ from zchat.messages import DEFAULT_PORT
 
 DEFAULT_URL = f"tcp://127.0.0.1:{DEFAULT_PORT}"
 
-_FORM = re.compile(r"(?:tcp://)?(?:\[(?P<six>[^\]\s]+)\]|(?P<host>[^:\s/@\[\]]+))(?::(?P<port>\d{1,9}))?/?")
+_FORM = re.compile(r"(?:tcp://)?(?:\[(?P<six>[^\]\s]+)\]|(?P<host>[^:\s/@\[\]*]+))(?::(?P<port>\d{1,9}))?/?")
 
 
 class BadAddress(ValueError):

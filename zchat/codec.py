@@ -15,6 +15,7 @@ from zchat import errors
 from zchat.messages import (
     VERSION,
     Event,
+    Number,
     Page,
     Private,
     Published,
@@ -28,7 +29,9 @@ from zchat.messages import (
 )
 
 FRAME = 64 * 1024
-"""Bytes in a frame at most, in both directions: batches are split here. The broker's sockets take no longer one."""
+"""Bytes in a frame at most, in both directions: batches are split here, and the broker's sockets take no longer one.
+What cannot be split goes alone: a long list of rooms to a client may be longer, within CLIENT_FRAME.
+"""
 
 CLIENT_FRAME = 1024 * 1024
 """Bytes that a client's sockets take: generous, since a socket goes deaf for ever after a longer frame."""
@@ -58,10 +61,10 @@ class _Loose(Value, frozen=True):
 
 
 class _LoosePage(Value, frozen=True, tag="page"):
-    q: int
+    q: Number
     room: str
-    first: int
-    head: int
+    first: Number
+    head: Number
     events: list[msgspec.Raw]
 
 
@@ -106,7 +109,7 @@ def parse_fence(topic: bytes) -> tuple[bytes, int] | None:
         fence, number = bytes.fromhex(token.decode("ascii")), int(k)
     except ValueError:
         return None
-    return (fence, number) if fence_topic(fence, number) == topic else None
+    return (fence, number) if 0 <= number < 2**63 and fence_topic(fence, number) == topic else None
 
 
 # Requests -----------------------------------------------------------------------------------------------------------
@@ -118,8 +121,12 @@ def encode_requests(requests: Sequence[Request]) -> list[bytes]:
     return [whole] if len(whole) <= FRAME else [_encode(part) for part in _split(requests)]
 
 
-def decode_requests(frame: bytes) -> Sequence[Request | Malformed]:
+def decode_requests(frame: bytes, most: int = FRAME) -> Sequence[Request | Malformed]:
     """What a client asks.
+
+    Args:
+        frame: as it came.
+        most: how many requests of a faulty batch are looked at; looking at each alone takes far longer.
 
     Raises:
         errors.Undecodable: the frame is no batch at all.
@@ -132,7 +139,7 @@ def decode_requests(frame: bytes) -> Sequence[Request | Malformed]:
         raws = _raws(frame)
     except _UNDECODABLE as error:
         raise errors.Undecodable(f"not a batch of requests: {error}") from None
-    return [_one_request(raw) for raw in raws]
+    return [_one_request(raw) for raw in raws[:most]]
 
 
 def _one_request(raw: msgspec.Raw) -> Request | Malformed:
@@ -156,6 +163,8 @@ def _malformed(raw: msgspec.Raw, why: str) -> Malformed:
         return Malformed(q, errors.UnknownRequest())
     if tag == "hello" and len(fields) > 2 and isinstance(fields[2], int) and fields[2] != VERSION:
         return Malformed(q, errors.WrongVersion())
+    if tag == "send":  # its number is a send number, and would be taken for that of another request
+        q = 0
     return Malformed(q, errors.BadRequest(f"{tag}: {why}"))
 
 
@@ -205,9 +214,12 @@ def decode_published(frame: bytes) -> tuple[str, Published]:
     """
     topic, _, body = frame.partition(b"\0")
     try:
-        room = topic.removeprefix(b"r.").decode()
+        room = topic.decode()
     except UnicodeDecodeError as error:
         raise errors.Undecodable(f"not a room's topic: {error}") from None
+    if not room.startswith("r."):
+        raise errors.Undecodable("not a room's topic")
+    room = room.removeprefix("r.")
     try:
         return room, _published(body)
     except _UNDECODABLE:

@@ -282,11 +282,13 @@ class Welcome(Value, frozen=True, tag="welcome"):
 
 
 class Fenced(Value, frozen=True, tag="fenced"):
-    """The k-th fence topic is subscribed, and so is everything that was subscribed before it. Said again, it means
-    that SUB reconnected.
-    """
+    """The k-th fence topic is subscribed, and so is everything that was subscribed before it."""
 
     k: Number
+
+
+class Unfenced(Value, frozen=True, tag="unfenced"):
+    """The connection over which the last fence came has ended: what was published since may be missing."""
 
 
 class Joined(Value, frozen=True, tag="joined"):
@@ -449,6 +451,7 @@ class Closing(Value, frozen=True, tag="closing"):
 Reply = (
     Welcome
     | Fenced
+    | Unfenced
     | Joined
     | Done
     | Named

@@ -9,6 +9,7 @@ take back.
 from __future__ import annotations
 
 import hashlib
+from bisect import insort
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ from zchat.messages import (
     Reply,
     Request,
     Send,
+    Unfenced,
 )
 from zchat.store.base import Append, Greeted, Greeting, NewRoom, Outcome, Refusal, RoomRecord, Work
 
@@ -65,7 +67,7 @@ class Received:
 
 @dataclass(slots=True, frozen=True)
 class FenceMoved:
-    """A fence topic was subscribed, or is subscribed by nobody any more."""
+    """A fence topic was subscribed (up), or the connection over which it was has ended."""
 
     fence: bytes
     k: int
@@ -111,6 +113,7 @@ class Hub:
         self.rooms: dict[str, Room] = {
             kept.room: Room(kept.room, kept.head, kept=True, members=kept.members) for kept in rooms
         }
+        self.public = sorted(room.name for room in self.rooms.values() if not room.members)
         self.people: dict[bytes, set[Session]] = {}
         self.private: dict[bytes, list[Room]] = {}  # by person
         for room in self.rooms.values():
@@ -136,7 +139,7 @@ class Hub:
         self._asked: dict[bytes, int] = {}  # requests of each peer in this turn
         self._sends: list[tuple[Session, Room | None, Append | Refusal]] = []
         self._after: list[Callable[[], None]] = []
-        self._welcomes: list[Callable[[Greeted], None]] = []
+        self._welcomes: list[tuple[Session, int, Callable[[Greeted], None]]] = []
         self.work = Work()
         self.effects = Effects()
         self.room(LOBBY)
@@ -177,6 +180,8 @@ class Hub:
 
     def committed(self, outcome: Outcome) -> Effects:
         """What the turn leads to, its work having been committed."""
+        for (_, _, welcome), greeted in zip(self._welcomes, outcome.greeted, strict=True):
+            welcome(greeted)  # first, so that nobody hears anything in a private room before
         for (session, room, send), event in zip(self._sends, outcome.sends, strict=True):
             if isinstance(send, Append) and room is not None and event is not None:
                 self._appended(session, room, send, event)
@@ -185,20 +190,22 @@ class Hub:
                 self.reply(session, send.answer)
         for new in self.work.rooms:
             self.rooms[new.room].kept = True
-        for welcome, greeted in zip(self._welcomes, outcome.greeted, strict=True):
-            welcome(greeted)
         return self._finish()
 
     def failed(self, error: errors.StoreUnavailable) -> Effects:
-        """What the turn leads to, nothing of its work having been kept: sends may be tried again, all else goes on."""
+        """What the turn leads to, nothing of its work having been kept: sends and hellos may be tried again, all else
+        goes on.
+        """
         for session, _room, send in self._sends:
             n = send.n if isinstance(send, Append) else send.answer.n
             if session.sends is not None:
                 session.sends.planned = session.sends.known.last
             self.reply(session, Refused(n, errors.Unavailable.code, errors.Unavailable.says, retry_ms=RETRY_MS))
-        for session in list(self._peers.values()):
-            if session.sends is None:  # its hello cannot be answered: it comes again
-                self.end(session)
+        for session, q, _ in self._welcomes:
+            if session.peer is not None:
+                self._fail(session.peer, q, errors.Unavailable())
+                if session.sends is None:
+                    self.end(session)
         self.log(Level.WARNING, f"the store could not commit: {error}")
         return self._finish()
 
@@ -239,10 +246,13 @@ class Hub:
             self._cut.add(peer)
             self.log(Level.WARNING, f"cut {_called(session)}: {asked} requests at once", peer)
             return
+        malformed = [request for request in item.requests if isinstance(request, Malformed)]
+        if malformed:
+            who, problem = _called(session), malformed[0].problem
+            self.log(Level.WARNING, f"could not read {len(malformed)} requests of {who}: {problem}", peer)
         for request in item.requests:
             if isinstance(request, Malformed):
                 self._fail(peer, request.q, request.problem)
-                self.log(Level.WARNING, f"refused a request of {_called(session)}: {request.problem}", peer)
                 continue
             try:
                 execute(self, peer, self._peers.get(peer), request)
@@ -254,10 +264,6 @@ class Hub:
 
     def _fail(self, peer: bytes, q: int, problem: errors.Refusal) -> None:
         self.effects.reply(peer, Failed(q, problem.code, str(problem)))
-
-    def session_of(self, peer: bytes) -> Session | None:
-        """The session that a peer has, if it said hello."""
-        return self._peers.get(peer)
 
     def heard(self, session: Session) -> None:
         """A request came: a session that is known only by its requests is alive."""
@@ -279,25 +285,27 @@ class Hub:
 
     # Sessions -------------------------------------------------------------------------------------------------------
 
-    def begin(self, session: Session, stamp: Greeting, welcome: Callable[[Greeted], None]) -> None:
-        """A session begins or comes back on a new connection; `welcome` is called after the commit."""
-        old = self._clients.get(session.client)
-        if old is not None and old is not session:
-            self._supersede(old)
-            self.end(old)
-        at_peer = self._peers.get(session.peer) if session.peer else None
-        if at_peer is not None and at_peer is not session:
-            self.end(at_peer)
-        if session.peer is not None:
-            self._peers[session.peer] = session
+    def begin(
+        self, session: Session, peer: bytes, q: int, greeting: Greeting, welcome: Callable[[Greeted], None]
+    ) -> None:
+        """A session begins or comes back at a peer with hello number `q`; `welcome` is called after the commit.
+
+        Whoever was this client, or at this peer, is over.
+        """
+        for old in dict.fromkeys((self._clients.get(session.client), self._peers.get(peer))):
+            if old is not None and old is not session:
+                if old.peer != peer:
+                    self._supersede(old)
+                self.end(old)
+        self._peers[peer] = session
         self._tokens[session.token] = self._clients[session.client] = self._fences[session.fence] = session
         self.people.setdefault(session.person, set()).add(session)
         self._leaving.pop(session, None)
-        if not session.live:
-            self._unfenced[session] = self.clock
-            self._unfenced.move_to_end(session)
-        self.work.greetings.append(stamp)
-        self._welcomes.append(welcome)
+        session.hears = None  # its SUB is connected anew as well
+        self._unfenced[session] = self.clock
+        self._unfenced.move_to_end(session)
+        self.work.greetings.append(greeting)
+        self._welcomes.append((session, q, welcome))
 
     def resumable(self, token: bytes) -> Session | None:
         """The session of a resume token, if it is still there."""
@@ -309,12 +317,12 @@ class Hub:
             self._supersede(session)
         if session.fence != fence:
             self._fences.pop(session.fence, None)
-            session.fence, session.live = fence, set()
+            session.fence = fence
         session.peer = peer
 
-    def fence_used(self, fence: bytes, session: Session | None) -> bool:
-        """Whether a fence token is another session's."""
-        return self._fences.get(fence, session) is not session
+    def fenced(self, fence: bytes) -> Session | None:
+        """The session of a fence token."""
+        return self._fences.get(fence)
 
     @property
     def sessions(self) -> int:
@@ -356,15 +364,15 @@ class Hub:
         if session is None:
             return
         if item.up:
-            session.live.add(item.k)
-            session.fenced = True
+            session.hears = True
             self._unfenced.pop(session, None)
-            self._leaving.pop(session, None)
+            if session.peer is not None:
+                self._leaving.pop(session, None)
             self.reply(session, Fenced(item.k))
-            return
-        session.live.discard(item.k)
-        if not session.live:
+        elif session.hears:
+            session.hears = False
             self._leaving.setdefault(session, self.clock + self.settings.grace)
+            self.reply(session, Unfenced())
 
     def _gone(self, peer: bytes) -> None:
         self._cut.discard(peer)
@@ -372,9 +380,8 @@ class Hub:
         if session is None:
             return
         session.peer = None
-        if not session.live:  # with a fence, it is the fence that tells
-            self._unfenced.pop(session, None)
-            self._leaving.setdefault(session, self.clock + self.settings.grace)
+        self._unfenced.pop(session, None)
+        self._leaving.setdefault(session, self.clock + self.settings.grace)
 
     def _expire(self) -> None:
         while self._leaving:
@@ -415,6 +422,8 @@ class Hub:
             if len(self.rooms) >= self.settings.max_rooms:
                 raise errors.LimitReached("there are as many rooms as the broker allows: use one that is there")
             room = self.rooms[name] = Room(name, members=members)
+            if not members:
+                insort(self.public, name)
             for person in set(members):
                 self.private.setdefault(person, []).append(room)
         if not room.kept:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from collections import Counter
 from dataclasses import dataclass, field
 
 LEVELS = ("debug", "info", "warning", "error")
@@ -12,30 +13,31 @@ LEVELS = ("debug", "info", "warning", "error")
 
 @dataclass
 class RateLimit(logging.Filter):
-    """Lets so many warnings through in each span of time, and then says how many it held back.
+    """Lets so many lines of one level through in each span of time, and then says how many it held back.
 
     Args:
-        burst: lines in a span.
+        bursts: lines in a span, by level; what is not named is not bounded.
         span: seconds.
     """
 
-    burst: int = 20
+    bursts: dict[int, int] = field(default_factory=lambda: {logging.INFO: 100, logging.WARNING: 20})
     span: float = 10.0
-    _since: float = field(default=float("-inf"), init=False)
-    _seen: int = field(default=0, init=False)
+    _since: dict[int, float] = field(default_factory=dict, init=False)
+    _seen: Counter[int] = field(default_factory=Counter, init=False)
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if record.levelno != logging.WARNING:
+        level = record.levelno
+        if level not in self.bursts:
             return True
         now = time.monotonic()
-        if now - self._since >= self.span:
-            held = self._seen - self.burst
+        if now - self._since.get(level, now - self.span) >= self.span:
+            held = self._seen[level] - self.bursts[level]
             if held > 0:
-                record.msg = f"{record.getMessage()} (and {held} more warnings before it)"
+                record.msg = f"{record.getMessage()} (and {held} more of its level before it)"
                 record.args = ()
-            self._since, self._seen = now, 0
-        self._seen += 1
-        return self._seen <= self.burst
+            self._since[level], self._seen[level] = now, 0
+        self._seen[level] += 1
+        return self._seen[level] <= self.bursts[level]
 
 
 def start(level: str) -> None:

@@ -14,11 +14,13 @@ class Roster:
     """Who is in a room, by name and number of sessions; changes are told once a turn.
 
     Attributes:
-        version: rises with every presence told.
+        version: rises with every presence told; by two where the names that changed are left out, so that whoever
+            knew the others asks.
     """
 
     version: int = 0
     _names: Counter[str] = field(default_factory=Counter)
+    _sorted: list[str] | None = None
     _before: dict[str, bool] = field(default_factory=dict)  # names touched since the last presence: were they in?
     _lost: set[str] = field(default_factory=set)
     _renamed: dict[str, str] = field(default_factory=dict)  # new name: old name
@@ -50,14 +52,16 @@ class Roster:
         self._renamed[new] = self._renamed.pop(old, old)
 
     def names(self) -> list[str]:
-        """Everybody in it, in order."""
-        return sorted(self._names)
+        """Everybody in it, in order; not to be changed."""
+        if self._sorted is None:
+            self._sorted = sorted(self._names)
+        return self._sorted
 
     def presence(self, named: int) -> Presence | None:
         """What changed since the last call, or None if nothing did.
 
         Args:
-            named: people up to which names are told.
+            named: people up to which names are told, and changes.
         """
         joined = {name for name, was in self._before.items() if not was and name in self._names}
         gone = {name for name, was in self._before.items() if was and name not in self._names}
@@ -68,6 +72,9 @@ class Roster:
             return None
         self.version += 1
         if len(self._names) > named:
+            return Presence(self.version, len(self._names))
+        if len(joined) + len(gone) > named:
+            self.version += 1
             return Presence(self.version, len(self._names))
         for old, new in renamed:
             gone.discard(old)
@@ -84,6 +91,7 @@ class Roster:
     def _touch(self, name: str) -> None:
         self._before.setdefault(name, name in self._names)
         self._lost.discard(name)
+        self._sorted = None
 
 
 def _ordered(names: Iterable[str]) -> tuple[str, ...]:

@@ -10,23 +10,31 @@ import logging
 import secrets
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import zmq
 
 from zchat import codec, errors
-from zchat.broker.connections import Connections, cut
+from zchat.broker.connections import Connections, Subscribers, cut
 from zchat.broker.effects import Effects
 from zchat.broker.hub import FenceMoved, Gone, Hub, Input, Now, Received
 from zchat.broker.settings import Settings
 from zchat.broker.sockets import Sockets, monitored
-from zchat.messages import Failed, Message
+from zchat.messages import Failed, Message, Request
 from zchat.store.base import Slice, Store
 from zchat.text import printable
 
-DRAIN = 4096
-"""Frames taken from one socket in one turn at most: the others' turn comes too."""
+DRAIN = 1024 * 1024
+"""Bytes taken from one socket in one turn, or little more: the others' turn comes too."""
+
+FRAME_COST = 256
+"""Bytes that a frame counts for beside its own."""
+
+TOPIC = 128
+"""Bytes of topics that a connection may subscribe to, for each room that it may follow. libzmq needs some 50 times
+as much memory.
+"""
 
 log = logging.getLogger("zchat.broker")
 
@@ -56,6 +64,7 @@ class Server:
         self._sockets = sockets
         self._said = said
         self._connections = Connections()
+        self._subscribers = Subscribers(TOPIC * settings.max_rooms_joined)
         self._watched: dict[int, Watcher] = {}
         self._given: deque[Input] = deque()
         self._poller = zmq.Poller()
@@ -83,14 +92,18 @@ class Server:
 
     def turn(self) -> None:
         """Waits until there is something to do, and does it. Returns at least once a second."""
-        ready: dict[Any, int] = dict(self._poller.poll(0 if self._given else int(self.hub.wait() * 1000) + 1))
+        pressing = self._given or self._connections.ending
+        ready: dict[Any, int] = dict(self._poller.poll(0 if pressing else int(self.hub.wait() * 1000) + 1))
         inputs: list[Input] = []
-        if self._sockets.router in ready:
-            self._drain_router(inputs)
-        if self._sockets.xpub in ready:
-            self._drain_xpub(inputs)
         if self._sockets.router_monitor in ready or self._sockets.xpub_monitor in ready:
-            self._drain_monitors(inputs)
+            self._drain_monitors()
+        drained = True
+        if self._sockets.router in ready or self._connections.ending:
+            drained = self._drain_router(inputs)
+        if self._sockets.xpub in ready or self._subscribers.ending:
+            self._drain_xpub(inputs)
+        if drained and self._connections.ending:  # after all that they said
+            inputs += [Gone(peer) for peer in self._connections.take_ended()]
         for fd, read in list(self._watched.items()):
             if fd in ready:
                 inputs += read()
@@ -105,55 +118,77 @@ class Server:
 
     # In ---------------------------------------------------------------------------------------------------------------
 
-    def _drain_router(self, inputs: list[Input]) -> None:
+    def _drain_router(self, inputs: list[Input]) -> bool:
+        """Takes what has come from peers; says whether that was everything."""
         router = self._sockets.router
-        for _ in range(DRAIN):
+        budget = DRAIN
+        while budget > 0:
             try:
                 peer = router.recv(zmq.NOBLOCK)
             except zmq.Again:
-                return
+                return True
             if peer in self._connections:
                 frame = router.recv()
             else:
                 first = router.recv(copy=False)
                 frame = first.bytes
-                # What ended before this connection began is heard of first: its descriptor may be this one's.
-                self._drain_monitors(inputs)
+                # What ended before this connection began is noted first: its descriptor may be this one's.
+                self._drain_monitors()
                 self._connections.add(peer, first.get(zmq.SRCFD))
-            if router.rcvmore:
-                while router.rcvmore:
-                    router.recv()
-                problem: errors.Refusal = errors.BadRequest("a frame has one part")
-                inputs.append(Received(peer, [codec.Malformed(0, problem)]))
-                continue
-            try:
-                inputs.append(Received(peer, codec.decode_requests(frame)))
-            except errors.Undecodable:
-                inputs.append(Received(peer, [codec.Malformed(0, errors.BadRequest())]))
+            budget -= FRAME_COST + len(frame)
+            parts = 1
+            while router.rcvmore:
+                budget -= FRAME_COST + len(router.recv())
+                parts += 1
+            if not self._connections.is_cut(peer):
+                inputs.append(Received(peer, self._requests(frame, parts)))
+        return False
+
+    def _requests(self, frame: bytes, parts: int) -> Sequence[Request | codec.Malformed]:
+        try:
+            if parts > 1:
+                raise errors.Undecodable("a frame has one part")
+            return codec.decode_requests(frame, self._settings.credit + 1)
+        except errors.Undecodable as error:
+            return [codec.Malformed(0, errors.BadRequest(str(error)))]
 
     def _drain_xpub(self, inputs: list[Input]) -> None:
         xpub = self._sockets.xpub
-        for _ in range(DRAIN):
+        budget = DRAIN
+        while budget > 0:
             try:
                 frame = xpub.recv(zmq.NOBLOCK, copy=False)
             except zmq.Again:
+                inputs += [FenceMoved(fence, 0, up=False) for fence in self._subscribers.take_ended()]
                 return
+            # Part by part: to libzmq a subscription is whatever part of a message begins like one.
             body = frame.bytes
-            if xpub.rcvmore or body[:1] not in (b"\0", b"\1"):
-                while xpub.rcvmore:
-                    xpub.recv()
-                log.warning("cut %s: it spoke on the PUB port", cut(frame.get(zmq.SRCFD)))
-            elif body[1:2] == b"~" and (fence := codec.parse_fence(body[1:])) is not None:
-                inputs.append(FenceMoved(*fence, up=body[0] == 1))
+            budget -= FRAME_COST + len(body)
+            try:
+                fd = frame.get(zmq.SRCFD)
+            except zmq.ZMQError:  # libzmq unsubscribes for a connection that has ended: its monitor tells
+                continue
+            if body[:1] == b"\0":
+                self._subscribers.unsubscribed(fd, len(body))
+                continue
+            topic = body[1:] if body[:1] == b"\1" else b""
+            fence = codec.parse_fence(topic)
+            if self._subscribers.subscribed(fd, len(body), fit=fence is not None or topic.startswith(b"r.")):
+                log.warning("cut %s: it asked the PUB port for what is no topic, or for too many", cut(fd))
+            elif fence is not None:
+                self._subscribers.fenced(fd, fence[0])
+                inputs.append(FenceMoved(*fence, up=True))
 
-    def _drain_monitors(self, inputs: list[Input]) -> None:
+    def _drain_monitors(self) -> None:
         for event, value in monitored(self._sockets.router_monitor):
-            if event != zmq.EVENT_DISCONNECTED:
+            if event == zmq.EVENT_DISCONNECTED:
+                self._connections.ended(value)
+            else:
                 log.warning("a connection that does not speak ZeroMQ was closed")
-            elif (peer := self._connections.ended(value)) is not None:
-                inputs.append(Gone(peer))
-        for event, _ in monitored(self._sockets.xpub_monitor):
-            if event != zmq.EVENT_DISCONNECTED:
+        for event, value in monitored(self._sockets.xpub_monitor):
+            if event == zmq.EVENT_DISCONNECTED:
+                self._subscribers.ended(value)
+            else:
                 log.warning("a connection to the PUB port that does not speak ZeroMQ was closed")
 
     # The turn ---------------------------------------------------------------------------------------------------------
@@ -177,8 +212,7 @@ class Server:
             except errors.StoreUnavailable:
                 effects.reply(job.peer, Failed(job.q, errors.Unavailable.code, errors.Unavailable.says))
         for peer, items in effects.replies.items():
-            for frame in codec.encode_replies(stamp, items):
-                self._send(peer, frame)
+            self._send(peer, codec.encode_replies(stamp, items))
         for line in effects.log:
             address = self._connections.address(line.peer)
             log.log(line.level, "%s%s", printable(line.text), f" from {address}" if address else "")
@@ -193,11 +227,14 @@ class Server:
     def _read(self, room: str, after: int, limit: int) -> Slice:
         return self._store.read(room, after, limit, self._settings.page_size)
 
-    def _send(self, peer: bytes, frame: bytes) -> None:
+    def _send(self, peer: bytes, frames: list[bytes]) -> None:
+        if self._connections.is_cut(peer):
+            return
         router = self._sockets.router
         try:
-            router.send(peer, zmq.NOBLOCK | zmq.SNDMORE)
-            router.send(frame, zmq.NOBLOCK)
+            for frame in frames:
+                router.send(peer, zmq.NOBLOCK | zmq.SNDMORE)
+                router.send(frame, zmq.NOBLOCK)
         except zmq.Again:
             # It takes nothing in. Its session stays: it comes back and asks for what it missed.
             log.warning("cut %s: it does not read", self._connections.address(peer))
@@ -205,4 +242,4 @@ class Server:
         except zmq.ZMQError as error:
             if error.errno != errno.EHOSTUNREACH:
                 raise
-            self.give(Gone(peer))
+            self._connections.unreachable(peer)

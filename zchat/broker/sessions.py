@@ -32,11 +32,11 @@ class Session:
         person, client: secrets; see messages.Hello.
         sender: the client's public id.
         sends: its send numbers; None until the store has told them.
-        fence: the random token of its fence topics; live: which of them are subscribed.
-        fenced: whether any ever was.
+        fence: the random token of its fence topics.
+        hears: whether its SUB is connected; None while it has not been fenced over this connection.
         rooms: the rooms it follows, and whether it is in the roster of each.
         reading: whether a read is not answered yet.
-        beat: the turn of its last heartbeat.
+        beat: the turn in which its last heartbeat, or its hello, was answered.
     """
 
     token: bytes
@@ -47,8 +47,7 @@ class Session:
     sender: bytes
     fence: bytes
     sends: Client | None = None
-    live: set[int] = field(default_factory=set)
-    fenced: bool = False
+    hears: bool | None = None
     rooms: dict[str, bool] = field(default_factory=dict)
     reading: bool = False
     beat: int = 0
@@ -122,4 +121,5 @@ class Names:
         try:
             return (holder := self._held[names.same(name)]).name, holder.person
         except (errors.NameInvalid, KeyError):
-            raise errors.NoSuchPerson(f"nobody here is called {name}") from None
+            # Cut short, since the answer is kept for a while.
+            raise errors.NoSuchPerson(f"nobody here is called {name[: names.PERSON_MAX]}") from None

@@ -31,10 +31,10 @@ class Settings:
         heartbeat: between a client's heartbeats; stretched so that all clients together stay near `heartbeats` a
             second.
         quiet: after which a room that went quiet says its head once more.
-        named_members: up to which a roster is told by name.
+        named_members: up to which a roster, and what changes in it, is told by name.
         crowd_pause: between two presences of a room beyond that.
         page: events in one answer to read, and names in one answer to who or rooms.
-        page_size: of the texts in one answer to read; with the framing below the frame's limit.
+        page_size: of the events in one answer to read; with the framing below the frame's limit.
         read_budget: events read in one turn for all clients together; the rest waits for the next.
         max_sessions, max_rooms, max_rooms_joined, max_private_rooms: refused beyond; the last two per session and
             per person.
@@ -52,7 +52,7 @@ class Settings:
     named_members: int = 100
     crowd_pause: float = 0.5
     page: int = 500
-    page_size: int = 48 * 1024
+    page_size: int = 60 * 1024
     read_budget: int = 2000
     max_sessions: int = 20_000
     max_rooms: int = 100_000

@@ -82,6 +82,8 @@ def bind(
         pub_port = wanted.port + 1 if wanted.port else 0
         if pub_port > 65535:
             raise errors.BindFailed(f"the port after {wanted.port} is out of range: name another with --pub-port")
+    elif pub_port == wanted.port != 0:
+        raise errors.BindFailed(f"port {pub_port} cannot serve both: name another with --pub-port")
     try:
         check_port(pub_port)
         host = wanted.resolve()[0].host
@@ -146,6 +148,9 @@ def _take(taker: zmq.Socket[bytes], at: Address) -> Address:
 
 def _common(made: zmq.Socket[bytes]) -> zmq.Socket[bytes]:
     made.linger = 0
+    # Refuses ZMTP below 3, whose frames do not say over which descriptor they came; whatever begins with another
+    # byte than FF is taken for that. No ZAP handler is bound, so nobody else is asked or refused.
+    made.zap_domain = b"zchat"
     made.rcvhwm = 0  # a finite one lets a peer abort the process (libzmq #3937); bounded by credit and by cutting
     made.maxmsgsize = FRAME  # per frame, and before any handshake
     made.handshake_ivl = 2000

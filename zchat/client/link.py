@@ -4,6 +4,9 @@ here.
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import zmq
@@ -13,8 +16,13 @@ from zchat import codec, errors
 from zchat.address import Address, BadAddress
 from zchat.client.session import OpenSub, Reopen, Session, Subscribe, Transmit, Unsubscribe
 
-DRAIN = 1000
-"""Frames taken from one socket at a time at most."""
+DRAIN = 20
+"""Frames taken from one socket at a time at most: up to 64 KiB each, so the program can bound what it has not
+looked at.
+"""
+
+LAST = 1000
+"""Frames taken from a socket before it is closed at most."""
 
 PAUSE = (0.05, 2.0)
 """Seconds between opening sockets anew: the first time, and at most."""
@@ -71,15 +79,12 @@ class Link:
 
     def receive(self, ready: set[Socket], now: float) -> None:
         """Takes what has come to the sockets that have something."""
-        for one in (self._monitor, self._dealer, self._sub):
-            if one is None or one not in ready or one.closed:  # closed, if the connection was lost just now
-                continue
-            if one is self._monitor:
-                self._watch(one, now)
-            elif one is self._dealer:
-                self._take(one, lambda frame: self.session.replied(codec.decode_replies(frame), now))
-            else:
-                self._take(one, lambda frame: self.session.published(*codec.decode_published(frame), now))
+        if self._monitor in ready:
+            self._watch(now)
+        if self._dealer in ready:
+            self._hear_replies(now, DRAIN)
+        if self._sub in ready:
+            self._hear_rooms(now, DRAIN)
         if self.session.open:
             self._pause = PAUSE[0]
         self.obey(now)
@@ -117,32 +122,35 @@ class Link:
             hosts = [self._address]  # libzmq tries again and again; the name may be known by then
         self._host = hosts[self._tried % len(hosts)]
         self._tried += 1
-        dealer = self._dealer = self._context.socket(zmq.DEALER)
-        _common(dealer, self._host)
-        dealer.rcvhwm = dealer.sndhwm = 0  # bounded by the credit
-        self._monitor = dealer.get_monitor_socket(_EVENTS)
-        dealer.connect(str(self._host))
+        with _uninterrupted():
+            dealer = self._dealer = self._context.socket(zmq.DEALER)
+            _common(dealer, self._host)
+            dealer.rcvhwm = dealer.sndhwm = 0  # bounded by the credit
+            self._monitor = dealer.get_monitor_socket(_EVENTS)
+            dealer.connect(str(self._host))
         self.generation += 1
 
     def _open_sub(self, port: int) -> None:
         if self._host is None:
             return
-        if self._sub is not None:
-            self._sub.close(0)
-        self._sub = self._context.socket(zmq.SUB)
-        _common(self._sub, self._host)
-        self._sub.sndhwm = 0  # else subscriptions above it are dropped on reconnection (libzmq #2258)
-        self._sub.connect(str(self._host.at(port)))
+        with _uninterrupted():
+            if self._sub is not None:
+                self._sub.close(0)
+            self._sub = self._context.socket(zmq.SUB)
+            _common(self._sub, self._host)
+            self._sub.sndhwm = 0  # else subscriptions above it are dropped on reconnection (libzmq #2258)
+            self._sub.connect(str(self._host.at(port)))
         self.generation += 1
 
     def _shut(self, linger: int) -> None:
-        if self._dealer is not None:
-            self._dealer.disable_monitor()
-            self._dealer.close(linger)
-        for one in (self._monitor, self._sub):
-            if one is not None:
-                one.close(0)
-        self._dealer = self._monitor = self._sub = None
+        with _uninterrupted():
+            if self._dealer is not None:
+                self._dealer.disable_monitor()
+                self._dealer.close(linger)
+            for one in (self._monitor, self._sub):
+                if one is not None:
+                    one.close(0)
+            self._dealer = self._monitor = self._sub = None
         self.generation += 1
 
     def _lost(self, why: str, now: float) -> None:
@@ -151,30 +159,60 @@ class Link:
         self.session.disconnected(why, now)
         self._open_at, self._pause = now + self._pause, min(self._pause * 2, PAUSE[1])
 
-    def _watch(self, monitor: Socket, now: float) -> None:
-        while self._monitor is monitor and int(monitor.get(zmq.EVENTS)) & zmq.POLLIN:
+    def _watch(self, now: float) -> None:
+        monitor = self._monitor
+        while monitor is not None and monitor is self._monitor and int(monitor.get(zmq.EVENTS)) & zmq.POLLIN:
             message: Any = recv_monitor_message(monitor, zmq.NOBLOCK)
             if message["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 self.session.connected(now)
             elif message["event"] == zmq.EVENT_DISCONNECTED:
+                # What came before the end is heard first: it may be why.
+                self._hear_rooms(now, LAST)
+                self._hear_replies(now, LAST)
                 self._lost("the connection to the broker is lost", now)
 
-    def _take(self, one: Socket, heard: Any) -> None:
-        for _ in range(DRAIN):
+    def _hear_replies(self, now: float, most: int) -> None:
+        for frame in _frames(self._dealer, most):
             try:
-                frame = one.recv(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            try:
-                heard(frame)
+                self.session.replied(codec.decode_replies(frame), now)
             except errors.Undecodable:
                 continue  # a frame of another protocol: its sender does not know better
+
+    def _hear_rooms(self, now: float, most: int) -> None:
+        for frame in _frames(self._sub, most):
+            try:
+                self.session.published(*codec.decode_published(frame), now)
+            except errors.Undecodable:
+                continue
 
     def _transmit(self, frames: list[bytes]) -> None:
         if self._dealer is None:
             return
         for frame in frames:
             self._dealer.send(frame, zmq.NOBLOCK)
+
+
+def _frames(socket: Socket | None, most: int) -> Iterator[bytes]:
+    """What has come to a socket, up to so many frames."""
+    if socket is None:
+        return
+    for _ in range(most):
+        try:
+            yield socket.recv(zmq.NOBLOCK)
+        except zmq.Again:
+            return
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Keeps ^C and the like until the block has ended: a socket that is half made is known to nobody, and a
+    context that has one waits for it for ever.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _common(made: Socket, host: Address) -> None:

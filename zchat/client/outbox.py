@@ -8,6 +8,7 @@ unknown, and numbers begin anew under a new id.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 
 from zchat.messages import Send
 
@@ -15,18 +16,22 @@ GIVE_UP = 3600.0
 """Seconds after which a send is no longer retried, and said to be unknown."""
 
 BACK = 1.0
-"""Seconds before going back to the same number once more."""
+"""Seconds at least before sending again what was refused: whatever is under way behind it is refused meanwhile."""
 
 
 @dataclass(slots=True)
 class Pending:
-    """A message that is not answered yet."""
+    """A message that is not answered yet.
+
+    Attributes:
+        since: when it was first handed over; infinite before.
+    """
 
     ticket: int
     room: str
     text: str
     action: bool
-    since: float
+    since: float = inf
 
 
 @dataclass(slots=True)
@@ -38,27 +43,21 @@ class Outbox:
     _last: int = 0  # the last number given out
     _next: int = 1  # the next to be handed to the socket
     _high: int = 0  # the highest that ever was
-    _not_before: float = 0.0
-    _back: tuple[int, float] = (0, 0.0)  # the number last gone back to, and until when not again
+    _not_before: float | None = None
 
     def __len__(self) -> int:
         return len(self._pending)
-
-    @property
-    def under_way(self) -> int:
-        """How many were handed over and are not answered."""
-        return max(self._next - self.first, 0)
 
     @property
     def first(self) -> int:
         """The lowest number not answered."""
         return next(iter(self._pending), self._last + 1)
 
-    def add(self, room: str, text: str, action: bool, now: float) -> int:
+    def add(self, room: str, text: str, action: bool) -> int:
         """Queues a message; gives the ticket it is known by."""
         self._last += 1
         self._tickets += 1
-        self._pending[self._last] = Pending(self._tickets, room, text, action, now)
+        self._pending[self._last] = Pending(self._tickets, room, text, action)
         return self._tickets
 
     def take(self, window: int, now: float) -> list[Send]:
@@ -68,25 +67,30 @@ class Outbox:
             window: how many may be under way altogether.
             now: in seconds.
         """
-        if now < self._not_before:
+        if self._not_before is not None and now < self._not_before:
             return []
+        self._not_before = None
         end = min(self._last + 1, self.first + window)
         taken = [
             Send(n, pending.room, pending.text, pending.action)
             for n in range(max(self._next, self.first), end)
             if (pending := self._pending.get(n)) is not None
         ]
+        for send in taken:
+            pending = self._pending[send.n]
+            pending.since = min(pending.since, now)
         if taken:
             self._next = taken[-1].n + 1
             self._high = max(self._high, taken[-1].n)
         return taken
 
     def due(self) -> float | None:
-        """When there is something to hand over, or to give up; None if nothing waits."""
-        if not self._pending:
-            return None
-        oldest = next(iter(self._pending.values())).since + GIVE_UP
-        return min(oldest, self._not_before) if self._next <= self._last else oldest
+        """When there will be something to hand over; None if not for the time alone."""
+        return self._not_before if self._next <= self._last else None
+
+    def expires(self) -> float:
+        """When the oldest will have been tried for too long; infinite if none is."""
+        return next((pending.since for pending in self._pending.values()), inf) + GIVE_UP
 
     def answered(self, n: int) -> Pending | None:
         """A number was used up: what it stood for, if it was waited for."""
@@ -95,13 +99,12 @@ class Outbox:
     def go_back(self, n: int, now: float, delay: float) -> None:
         """Sends again from a number on, after a delay in seconds.
 
-        Whatever was sent behind a refused number is refused too, each time: they are one reason to go back, not many.
+        Whatever was sent behind a refused number is refused too. These refusals come until the delay is over, and are
+        one reason to go back, not many.
         """
-        if n not in self._pending or (n == self._back[0] and now < self._back[1]):
-            return
-        self._back = (n, now + max(delay, BACK))
-        self._next = min(self._next, n)
-        self._not_before = now + delay
+        if n in self._pending:
+            self._next = min(self._next, n)
+            self._not_before = max(self._not_before or 0.0, now + max(delay, BACK))
 
     def agrees(self, last: int, vouched: bool) -> bool:
         """Whether what the broker knows of this client's sends can be true.
@@ -116,7 +119,7 @@ class Outbox:
     def again(self) -> None:
         """A new connection: everything not answered is sent again."""
         self._next = self.first
-        self._not_before, self._back = 0.0, (0, 0.0)
+        self._not_before = None
 
     def restart(self) -> list[Pending]:
         """The numbers begin anew, under a new client id. Gives what was under way: nobody knows what became of it."""
@@ -126,7 +129,3 @@ class Outbox:
         self._last, self._high = len(kept), 0
         self.again()
         return unknown
-
-    def expired(self, now: float) -> bool:
-        """Whether the oldest has been tried for too long."""
-        return bool(self._pending) and next(iter(self._pending.values())).since + GIVE_UP <= now

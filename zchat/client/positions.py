@@ -71,23 +71,24 @@ class Stream:
                 self._held[event.seq] = event
 
     def page(self, page: Page) -> Iterator[Event | Lost]:
-        """Takes a page that was read after the position; gives what is lost for good, and the events in order."""
-        if self.position is None:
-            return
-        if page.first > self.position + 1:
-            yield self._lost(page.first - 1)
-        before = self.position
-        yield from self.offer(page.events)
-        if self.position == before < page.head:  # a hole in what is kept: it must not be read in circles
-            yield self._lost(min(self._held, default=page.head + 1) - 1)
-            yield from self._next()
-        # A head below the target would be asked for for ever.
-        self.target = max([self.position, page.head, *self._held])
+        """Takes a page that was read after a position, this one or one before; gives what is lost for good, and the
+        events in order.
+        """
+        self.reach(page.head)
+        # A page leaves nothing out that is kept: what lies before its first event, or between two, can not be had.
+        yield from self._pass(page.first - 1 if page.events else page.head)
+        for event in page.events:
+            yield from self._pass(event.seq - 1)
+            yield from self.offer((event,))
 
-    def _lost(self, last: int) -> Lost:
-        lost = Lost((self.position or 0) + 1, last)
-        self.position = last
-        return lost
+    def _pass(self, last: int) -> Iterator[Event | Lost]:
+        """Goes on to a number, over what is missing."""
+        while self.position is not None and self.position < last:
+            first = self.position + 1
+            if first not in self._held:
+                self.position = min(last, min(self._held, default=last + 1) - 1)
+                yield Lost(first, self.position)
+            yield from self._next()
 
     def _next(self) -> Iterator[Event]:
         while self.position is not None and (event := self._held.pop(self.position + 1, None)) is not None:

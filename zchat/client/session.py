@@ -48,6 +48,7 @@ from zchat.messages import (
     RoomList,
     Stamp,
     Told,
+    Unfenced,
     Welcome,
     Who,
 )
@@ -65,7 +66,7 @@ TARGET_PATIENCE = 1.0
 """Seconds for a head that was only named to be reached by itself, before it is read up to."""
 
 RESERVE = 32
-"""How much of the credit sends leave to other requests."""
+"""How much of the credit sends leave to other requests; what is asked beyond it waits."""
 
 PAGE = 500
 """Events asked for at a time."""
@@ -108,13 +109,14 @@ Command = Transmit | OpenSub | Subscribe | Unsubscribe | Reopen
 Answer = Done | Named | People | RoomList | Told | Pong
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Room:
     """A room that is followed, or that is about to be.
 
     Attributes:
-        k: the fence that proves its subscription.
+        k: the fence that proves its subscription; 0 if it is not subscribed.
         q: the number of the join that is not answered yet.
+        again: whether to join once more when it is.
         joined: whether the broker answered a join over this connection.
         entered: whether the user was told.
         names: who is in it, if that is told.
@@ -126,6 +128,7 @@ class _Room:
     stream: Stream = field(default_factory=Stream)
     k: int = 0
     q: int | None = None
+    again: bool = False
     joined: bool = False
     entered: bool = False
     names: set[str] | None = None
@@ -134,7 +137,7 @@ class _Room:
     read_at: float | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Private:
     """A private room."""
 
@@ -142,6 +145,10 @@ class _Private:
     peer: str
     stream: Stream
     read_at: float | None = None
+
+    @property
+    def label(self) -> str:
+        return f"@{self.peer}"
 
 
 class Session:
@@ -173,9 +180,13 @@ class Session:
         self._senders: set[bytes] = set()
         self._commands: deque[Command] = deque()
         self._requests: list[Request] = []
+        self._waiting: deque[Request] = deque()  # for credit
+        self._unanswered: set[int] = set()  # requests under way, but for sends, hello and heartbeats
         self._online = False
         self._welcome: Welcome | None = None  # of this connection
         self._again = False
+        self._anew = False  # whether some room's place is to be found anew
+        self._met = False  # whether all private rooms are known up to here
         self._q = 0
         self._hello_q = 0
         self._hello_due: float | None = None
@@ -190,6 +201,7 @@ class Session:
         self._private: dict[str, _Private] = {}
         self._foreign: deque[tuple[str, Published]] = deque(maxlen=FOREIGN)
         self._asked: dict[int, Request] = {}
+        self._leaves: dict[int, tuple[Leave, bool]] = {}  # not answered yet, and whether the room was entered
         self._reading: tuple[int, _Room | _Private] | None = None
         self._rosters: dict[int, _Room] = {}  # who under way
         self._beat_due = float("inf")
@@ -223,7 +235,7 @@ class Session:
 
     def due(self) -> float:
         """When `tick` must be called next, in the shell's seconds; infinite if nothing falls due."""
-        times = [self._hello_due, self._hello_at, self._fence_due, self._beat_late]
+        times = [self._hello_due, self._hello_at, self._fence_due, self._beat_late, self._outbox.expires()]
         if self.open:
             times += [self._beat_due, self._outbox.due()]
             if self._reading is None:
@@ -240,21 +252,28 @@ class Session:
         """
         name = name.removeprefix("#")
         canonical = self.room_names.setdefault(name, name)
-        if canonical in self._rooms:
-            return
-        room = self._rooms[canonical] = _Room(canonical, quiet)
-        if self.open:
-            self._follow(room, now)
+        room = self._rooms.get(canonical)
+        if room is None:
+            room = self._rooms[canonical] = _Room(canonical, quiet)
+            if self.open:
+                self._follow([room], now)
+        elif room.quiet and not quiet:
+            room.quiet = False
+            self._join_again(room)
 
     def leave(self, name: str) -> int | None:
         """Follows a room no longer; gives the number of the request, None if it was not followed."""
-        room = self._rooms.pop(self.room_names.get(name.removeprefix("#"), name), None)
+        name = name.removeprefix("#")
+        room = self._rooms.get(self.room_names.get(name, name))
         if room is None:
             return None
+        self._drop(room)
         self.room_names = {given: canonical for given, canonical in self.room_names.items() if canonical != room.name}
-        if self._sub_open:
-            self._commands.append(Unsubscribe(room_topic(room.name)))
-        return self.ask(lambda q: Leave(q, room.name))
+        leave = Leave(self._number(), room.name)
+        self._leaves[leave.q] = leave, room.entered
+        if self.open:
+            self._request(leave)
+        return leave.q
 
     def send(self, room: str, text: str, *, action: bool, now: float) -> int:
         """Queues a message; `Sent` or `NotSent` will carry the ticket that is returned.
@@ -262,7 +281,7 @@ class Session:
         Args:
             room: a room, or `@NAME` for a person.
         """
-        ticket = self._outbox.add(room, text, action, now)
+        ticket = self._outbox.add(room, text, action)
         self._transmit_sends(now)
         return ticket
 
@@ -273,7 +292,7 @@ class Session:
         request = make(self._number())
         self._asked[request_number(request)] = request
         if self.open:
-            self._requests.append(request)
+            self._request(request)
         return request_number(request)
 
     def forget(self, q: int) -> None:
@@ -301,6 +320,8 @@ class Session:
         self._hello_due = self._hello_at = None
         self._sub_open = False
         self._fences = []
+        for room in self._rooms.values():
+            room.k = 0
         self._commands.clear()
 
     def replied(self, frame: Replies, now: float) -> None:
@@ -308,8 +329,8 @@ class Session:
         for item in frame.items:
             if isinstance(item, Welcome):
                 self._welcomed(item, frame.stamp, now)
-            else:
-                self._reply(item, now)
+            elif self.open or isinstance(item, Failed | Notice | Closing):
+                self._reply(item, now)  # what was said before the welcome is said of the session before, or in it
         if self._welcome is not None and self._stamp is not None and frame.stamp.run == self._stamp.run:
             self._stamp = max(self._stamp, frame.stamp, key=lambda stamp: stamp.turn)
         self._transmit_sends(now)
@@ -351,7 +372,7 @@ class Session:
         if self.open and self._beat_due <= now:
             self._requests.append(Heartbeat(self._number()))
             self._beat_due, self._beat_late = float("inf"), now + BEAT_PATIENCE
-        if self._outbox.expired(now):
+        if self._outbox.expires() <= now:
             self._lose_sends(now)
         self._transmit_sends(now)
         self._read_due(now)
@@ -386,12 +407,14 @@ class Session:
         """Nothing is known to be there any more; what is not answered will be asked again."""
         self._welcome = None
         self._requests = []
+        self._waiting.clear()
+        self._unanswered.clear()
         self._reading = None
         self._rosters = {}
         self._fence_due = self._beat_late = None
         self._beat_due = float("inf")
         for room in self._rooms.values():
-            room.joined, room.q = False, None
+            room.joined, room.q, room.again = False, None, False
 
     def _reopen(self) -> None:
         self._hello_due = self._beat_late = self._fence_due = None
@@ -413,13 +436,14 @@ class Session:
         self._welcome = welcome
         self.name = welcome.name
         self.events.append(heard.Connected(welcome.name, welcome.banner, self._again))
-        self._meet(welcome, vouched=vouched, now=now)
+        self._meet(welcome, now)
         self._again = True
         self._beat_due = now + welcome.heartbeat
         self._outbox.again()
-        self._requests.extend(self._asked.values())
+        for request in (*(leave for leave, _ in self._leaves.values()), *self._asked.values()):
+            self._request(request)
         if self._rooms:
-            self._follow_all(now)
+            self._follow(self._rooms.values(), now)
         foreign, self._foreign = self._foreign, deque(maxlen=FOREIGN)
         for name, frame in foreign:
             if frame.stamp.run == stamp.run:
@@ -430,42 +454,39 @@ class Session:
         for room in self._rooms.values():
             if room.stream.position is not None:
                 self.events.append(heard.Gap(room.name, room.stream.position + 1, None))
+                self._anew = True
             room.stream, room.read_at = Stream(), None
-        self._private = {}
+        for private in self._private.values():
+            self.events.append(heard.Gap(private.label, (private.stream.position or 0) + 1, None))
+        self._private, self._met = {}, False
 
-    def _meet(self, welcome: Welcome, *, vouched: bool, now: float) -> None:
+    def _meet(self, welcome: Welcome, now: float) -> None:
         for told in welcome.private:
             known = self._private.get(told.room)
             if known is None:
                 # Before the first hello nothing is missed; a private room made while we were away is read from its
                 # start.
-                begin = 0 if self._again and vouched else told.head
+                begin = 0 if self._met else told.head
                 known = self._private[told.room] = _Private(told.room, told.peer, Stream(begin))
             known.peer = told.peer
             self._reach(known, told.head, now)
+        self._met = True
 
     def _lose_sends(self, now: float) -> None:
         for pending in self._outbox.restart():
-            error = errors.Unknown("the broker's memory of this client is gone: whether it was stored is unknown")
+            error = errors.Unknown("no answer could be had: whether it was stored is unknown")
             self.events.append(heard.NotSent(pending.ticket, error))
-        self._client = self._token(16)
-        self._resume = None
+        for k in self._fences:
+            self._commands.append(Unsubscribe(fence_topic(self._fence, k)))
+        self._client, self._fence, self._fences, self._resume = self._token(16), self._token(16), [], None
         if self._online:
             self._say_hello(now)
 
     # Fence and rooms --------------------------------------------------------------------------------------------------
 
-    def _follow_all(self, now: float) -> None:
-        if not self._sub_open:
-            for room in self._rooms.values():
-                room.k = 0
-        for room in list(self._rooms.values()):
+    def _follow(self, rooms: Iterable[_Room], now: float) -> None:
+        for room in rooms:
             self._subscribe(room)
-        self._fence_tries = 0
-        self._raise_fence(now)
-
-    def _follow(self, room: _Room, now: float) -> None:
-        self._subscribe(room)
         self._fence_tries = 0
         self._raise_fence(now)
 
@@ -474,8 +495,16 @@ class Session:
             self._commands.append(OpenSub(self._welcome.pub_port))
             self._sub_open = True
             self._fences = []
-        self._commands.append(Subscribe(room_topic(room.name)))
+        if room.k == 0:
+            self._commands.append(Subscribe(room_topic(room.name)))
         room.k = self._k + 1
+
+    def _drop(self, room: _Room) -> None:
+        del self._rooms[room.name]
+        self._rosters = {q: asked for q, asked in self._rosters.items() if asked is not room}
+        if room.k:
+            self._commands.append(Unsubscribe(room_topic(room.name)))
+            room.k = 0
 
     def _raise_fence(self, now: float) -> None:
         """Subscribes the next fence: once it is answered, so is everything that was subscribed before."""
@@ -486,22 +515,35 @@ class Session:
         self._commands.append(Subscribe(fence_topic(self._fence, self._k)))
 
     def _reached_fence(self, k: int) -> None:
-        if self._welcome is None or k != self._k:
+        if k not in self._fences:
             return
-        self._fence_due = None
-        again, self._fenced = k == self._fenced, k
-        for old in self._fences[:-1]:
-            self._commands.append(Unsubscribe(fence_topic(self._fence, old)))
-        self._fences = self._fences[-1:]
+        self._fenced = max(k, self._fenced)
+        # None is kept: when many clients go at once, libzmq walks through all topics for each of them.
+        while self._fences and self._fences[0] <= k:
+            self._commands.append(Unsubscribe(fence_topic(self._fence, self._fences.pop(0))))
+        if all(room.k <= self._fenced for room in self._rooms.values()):
+            self._fence_due = None
         for room in self._rooms.values():
-            # A fence that is told again means that SUB reconnected: what came meanwhile is asked for.
-            if again or not room.joined:
+            if not room.joined:
                 self._join(room)
 
+    def _lost_fence(self, now: float) -> None:
+        """SUB was cut, and reconnects by itself: once a new fence is reached, what came meanwhile is asked for."""
+        if self._sub_open and self._rooms:
+            for room in self._rooms.values():
+                room.joined, room.k = False, self._k + 1
+            self._fence_tries = 0
+            self._raise_fence(now)
+
     def _join(self, room: _Room) -> None:
-        if room.q is None and room.k <= self._fenced:
+        if room.q is None and 0 < room.k <= self._fenced:
             room.q = self._number()
-            self._requests.append(Join(room.q, room.name, room.quiet))
+            self._request(Join(room.q, room.name, room.quiet))
+
+    def _join_again(self, room: _Room) -> None:
+        room.again = room.q is not None
+        if self.open:
+            self._join(room)
 
     def _joined(self, joined: Joined, now: float) -> None:
         room = next((room for room in self._rooms.values() if room.q == joined.q), None)
@@ -512,33 +554,38 @@ class Session:
             self._rename(room, joined.room, now)
             return
         room.joined = True
+        if room.again:
+            self._join_again(room)
         if room.stream.position is None:
             self._deliver(room, room.stream.begin(joined.head))
         self._reach(room, joined.head, now, patient=False)
+        if room.entered:
+            self._people(room, joined.version, joined.count, joined.names)
+            return
+        room.entered = True
         room.version, room.count = joined.version, joined.count
         room.names = set(joined.names) if len(joined.names) == joined.count else None
-        if not room.entered:
-            room.entered = True
-            self.events.append(heard.Entered(room.name, joined.names, joined.count))
+        self.events.append(heard.Entered(room.name, joined.names, joined.count))
 
     def _rename(self, room: _Room, name: str, now: float) -> None:
         """The broker calls the room otherwise: its topic is another, so it is followed from the start."""
-        self._commands.append(Unsubscribe(room_topic(room.name)))
-        del self._rooms[room.name]
+        self._drop(room)
         for given, canonical in self.room_names.items():
             if canonical == room.name:
                 self.room_names[given] = name
         self.room_names[name] = name
-        if name not in self._rooms:
+        twin = self._rooms.setdefault(name, room)
+        if twin is room:
             room.name = name
-            self._rooms[name] = room
-            self._follow(room, now)
+            self._follow([room], now)
+        else:
+            twin.quiet = twin.quiet and room.quiet
 
     def _presence(self, room: _Room, told: Presence) -> None:
         if not room.joined or told.version <= room.version:
             return
         missed, room.version, room.count = told.version != room.version + 1, told.version, told.count
-        if missed and room.names is not None:
+        if room.names is not None and (missed or room in self._rosters.values()):
             self._ask_roster(room)
             return
         if room.names is not None:
@@ -552,16 +599,24 @@ class Session:
         if room not in self._rosters.values():
             q = self._number()
             self._rosters[q] = room
-            self._requests.append(Who(q, room.name))
+            self._request(Who(q, room.name))
 
     def _roster(self, room: _Room, people: People) -> None:
-        if people.version < room.version or people.more:
-            return
-        before, room.names = room.names or set(), set(people.names)
-        room.version, room.count = people.version, people.count
-        joined, left = sorted(room.names - before), sorted(before - room.names)
-        if joined or left:
-            self.events.append(heard.Presence(room.name, people.count, tuple(joined), tuple(left)))
+        if people.version < room.version:
+            self._ask_roster(room)  # a presence overtook it
+        else:
+            self._people(room, people.version, people.count, people.names)
+
+    def _people(self, room: _Room, version: int, count: int, names: tuple[str, ...]) -> None:
+        """Takes in a roster, and tells what changed."""
+        before, room.names = room.names, set(names) if len(names) == count else None
+        changed, room.version, room.count = count != room.count, version, count
+        joined: tuple[str, ...] = ()
+        left: tuple[str, ...] = ()
+        if before is not None and room.names is not None:
+            joined, left = tuple(sorted(room.names - before)), tuple(sorted(before - room.names))
+        if joined or left or changed:
+            self.events.append(heard.Presence(room.name, count, joined, left))
 
     # Events -----------------------------------------------------------------------------------------------------------
 
@@ -570,7 +625,7 @@ class Session:
 
     def _deliver(self, room: _Room | _Private, found: Iterable[Event | Lost]) -> None:
         private = isinstance(room, _Private)
-        label = f"@{room.peer}" if isinstance(room, _Private) else room.name
+        label = room.label if isinstance(room, _Private) else room.name
         for event in found:
             if isinstance(event, Message):
                 mine = event.sender in self._senders
@@ -593,16 +648,19 @@ class Session:
                 if room.stream.behind and room.stream.position is not None:
                     q = self._number()
                     self._reading = (q, room)
-                    self._requests.append(Read(q, room.name, room.stream.position, PAGE))
+                    self._request(Read(q, room.name, room.stream.position, PAGE))
                     return
 
     def _paged(self, page: Page, now: float) -> None:
         if self._reading is None or self._reading[0] != page.q:
             return
         room, self._reading = self._reading[1], None
+        if room not in self._followed():  # it was left meanwhile
+            return
+        before = room.stream.position
         self._deliver(room, room.stream.page(page))
         if room.stream.behind:
-            room.read_at = now
+            room.read_at = now if room.stream.position != before else now + TARGET_PATIENCE
 
     def _private_events(self, told: Private, now: float) -> None:
         room = self._private.get(told.room)
@@ -616,6 +674,7 @@ class Session:
     # Replies ----------------------------------------------------------------------------------------------------------
 
     def _reply(self, item: Reply, now: float) -> None:
+        self._unanswered.discard(getattr(item, "q", 0))
         match item:
             case Ack():
                 pending = self._outbox.answered(item.n)
@@ -625,6 +684,8 @@ class Session:
                 self._refused(item, now)
             case Fenced():
                 self._reached_fence(item.k)
+            case Unfenced():
+                self._lost_fence(now)
             case Joined():
                 self._joined(item, now)
             case Page():
@@ -646,8 +707,13 @@ class Session:
             case _:
                 pass
         self._read_due(now)
+        self._release()
 
     def _answer(self, item: Answer) -> None:
+        _, sure = self._leaves.pop(item.q, (None, True))
+        if not sure:  # that name may have been another of a room that is followed still
+            for room in self._rooms.values():
+                self._join_again(room)
         if self._asked.pop(item.q, None) is None:
             return
         if isinstance(item, Named):
@@ -672,7 +738,7 @@ class Session:
         if isinstance(problem, errors.UnknownSession):
             self._unknown_session(now)
         elif isinstance(problem, errors.OutOfOrder):
-            self._outbox.go_back(refused.expected, now, 0.0)
+            self._outbox.go_back(refused.expected, now, refused.retry_ms / 1000)
         elif problem.retryable:
             self._outbox.go_back(refused.n, now, refused.retry_ms / 1000)
         else:
@@ -694,6 +760,8 @@ class Session:
             self._end(problem)
         elif self._asked.pop(failed.q, None) is not None:
             self.answers[failed.q] = problem
+        elif self._leaves.pop(failed.q, None) is not None:
+            pass  # it was no room
         elif self._reading is not None and self._reading[0] == failed.q:
             room, self._reading = self._reading[1], None
             room.read_at = now + 1.0 if problem.retryable else None
@@ -703,7 +771,8 @@ class Session:
     def _join_refused(self, q: int, problem: errors.Refusal) -> None:
         room = next((room for room in self._rooms.values() if room.q == q), None)
         if room is not None:
-            self.leave(room.name)
+            self._drop(room)
+            self.room_names = {given: name for given, name in self.room_names.items() if name != room.name}
             self.events.append(heard.NotEntered(room.name, problem))
 
     def _end(self, problem: errors.ZchatError) -> None:
@@ -714,8 +783,21 @@ class Session:
     # Sending ----------------------------------------------------------------------------------------------------------
 
     def _transmit_sends(self, now: float) -> None:
-        if self._welcome is not None and len(self._outbox):
-            self._requests.extend(self._outbox.take(self._welcome.credit - RESERVE, now))
+        if self._anew:  # what is said before there is a place in its room again would not be heard
+            self._anew = any(room.entered and room.stream.position is None for room in self._rooms.values())
+        if self._welcome is not None and len(self._outbox) and not self._anew:
+            self._requests.extend(self._outbox.take(max(self._welcome.credit - RESERVE, 1), now))
+
+    def _request(self, request: Request) -> None:
+        """Asks as soon as there is credit for it."""
+        self._waiting.append(request)
+        self._release()
+
+    def _release(self) -> None:
+        while self._waiting and len(self._unanswered) < RESERVE - 1:  # one is the heartbeat's
+            request = self._waiting.popleft()
+            self._unanswered.add(request_number(request))
+            self._requests.append(request)
 
     def _number(self) -> int:
         self._q += 1

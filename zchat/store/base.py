@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from zchat.messages import Ack, Event, Refused, Stamp
+from zchat.messages import Ack, Event, Message, Refused, Stamp
 
 
 @dataclass(slots=True, frozen=True)
@@ -116,6 +116,11 @@ class Slice:
     events: tuple[Event, ...]
 
 
+def weight(event: Event) -> int:
+    """Bytes that an event takes in a frame, at most and nearly."""
+    return 64 + len(event.name.encode()) + len(event.text.encode()) if isinstance(event, Message) else 64
+
+
 class Store(Protocol):
     """What keeps the rooms. Used by one thread."""
 
@@ -124,15 +129,15 @@ class Store(Protocol):
         """The run that began when the store was opened, and its last turn."""
 
     def commit(self, work: Work) -> Outcome:
-        """Does a turn's work, all of it or nothing.
+        """Does a turn's work, all of it or nothing: first the rooms, then the sends, then the greetings.
 
         Raises:
             errors.StoreUnavailable: nothing was kept; it may be tried again later.
         """
 
     def read(self, room: str, after: int, limit: int, size: int) -> Slice:
-        """Events of a room with numbers above `after`: at most `limit`, and at least one but then about `size`
-        bytes of text.
+        """Events of a room with numbers above `after`: at most `limit`, and beyond the first no more than have a
+        `weight` of `size` together. A room that is not there has none.
 
         Raises:
             errors.StoreUnavailable: it cannot be read now.

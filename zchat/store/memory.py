@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from zchat.messages import Ack, Event, Message, Refused, Stamp
-from zchat.store.base import Append, ClientRecord, Greeted, Greeting, Outcome, RoomRecord, Slice, Work
+from zchat.store.base import Append, ClientRecord, Greeted, Greeting, Outcome, RoomRecord, Slice, Work, weight
 
 
 @dataclass(slots=True)
 class _Room:
     members: tuple[bytes, ...]
-    events: deque[Event]
+    events: deque[Event] = field(default_factory=deque)
     head: int = 0
 
 
@@ -24,16 +24,20 @@ class MemoryStore:
 
     Args:
         keep: events kept per room; older ones are dropped, and readers before them are shown a gap.
+        keep_bytes: weight of all events together; beyond it the rooms drop theirs that were quiet for longest.
         keep_clients: clients whose send numbers are remembered; those that sent least recently are forgotten first.
         window: how many outcomes are remembered per client: at least the broker's credit.
     """
 
     keep: int = 10_000
+    keep_bytes: int = 256 * 1024 * 1024
     keep_clients: int = 100_000
     window: int = 1024
     _run: bytes = field(default_factory=lambda: os.urandom(8))
     _turn: int = 0
     _rooms: dict[str, _Room] = field(default_factory=dict)
+    _speaking: OrderedDict[str, _Room] = field(default_factory=OrderedDict)  # with events, the quietest first
+    _bytes: int = 0
     _clients: OrderedDict[bytes, ClientRecord] = field(default_factory=OrderedDict)
 
     @property
@@ -44,7 +48,8 @@ class MemoryStore:
         if work.rooms or work.sends:
             self._turn += 1
         for new in work.rooms:
-            self._room(new.room, new.members)
+            if new.room not in self._rooms:
+                self._rooms[new.room] = _Room(new.members)
         sends: list[Event | None] = []
         for send in work.sends:
             if isinstance(send, Append):
@@ -61,10 +66,10 @@ class MemoryStore:
         if kept is None:
             return Slice(1, 0, ())
         first = kept.head - len(kept.events) + 1
-        start = max(after + 1 - first, 0)
+        start = min(max(after + 1 - first, 0), len(kept.events))
         events: list[Event] = []
-        for event in islice(kept.events, start, start + limit):
-            size -= len(event.text.encode()) if isinstance(event, Message) else 0
+        for event in islice(kept.events, start, min(start + limit, len(kept.events))):
+            size -= weight(event)
             if events and size < 0:
                 break
             events.append(event)
@@ -76,18 +81,25 @@ class MemoryStore:
     def close(self) -> None:
         self._rooms.clear()
 
-    def _room(self, name: str, members: tuple[bytes, ...] = ()) -> _Room:
-        room = self._rooms.get(name)
-        if room is None:
-            room = self._rooms[name] = _Room(members, deque(maxlen=self.keep))
-        return room
-
     def _append(self, send: Append) -> Message:
-        room = self._room(send.room)
+        room = self._rooms[send.room]
         room.head += 1
         event = Message(room.head, send.ms, send.name, send.sender, send.n, send.text, send.action)
         room.events.append(event)
+        self._bytes += weight(event)
+        self._speaking[send.room] = room
+        self._speaking.move_to_end(send.room)
+        if len(room.events) > self.keep:
+            self._drop(room)
+        while self._bytes > self.keep_bytes:
+            name, quiet = next(iter(self._speaking.items()))
+            self._drop(quiet)
+            if not quiet.events:
+                del self._speaking[name]
         return event
+
+    def _drop(self, room: _Room) -> None:
+        self._bytes -= weight(room.events.popleft())
 
     def _used(self, client: bytes, n: int, answer: Ack | Refused) -> None:
         record = self._clients.get(client)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from heapq import nsmallest
+from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from zchat import errors, names
@@ -25,10 +25,10 @@ def who(hub: Hub, session: Session, request: Who) -> None:
         roster = room.roster
 
     def answer() -> None:
-        after = (name for name in roster.names() if name > request.after)
-        found = nsmallest(hub.settings.page + 1, after)
-        told = tuple(found[: hub.settings.page])
-        more = len(found) > len(told)
+        everyone = roster.names()
+        start = bisect_right(everyone, request.after)
+        end = start + hub.settings.page
+        told, more = tuple(everyone[start:end]), end < len(everyone)
         hub.reply(session, People(request.q, room.name if room else "", roster.version, len(roster), told, more))
 
     hub.after(answer)

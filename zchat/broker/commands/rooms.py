@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from heapq import nsmallest
+from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from zchat import errors, names
@@ -24,7 +24,6 @@ def join(hub: Hub, session: Session, request: Join) -> None:
     def answer() -> None:
         count = len(room.roster)
         told = tuple(room.roster.names()) if count <= hub.settings.named_members else ()
-        # The roster's version is that before this turn's presence, which will tell of whoever came in this turn.
         hub.reply(session, Joined(request.q, room.name, room.head, room.roster.version, count, told))
 
     hub.after(answer)
@@ -40,9 +39,10 @@ def rooms(hub: Hub, session: Session, request: Rooms) -> None:
     """Which public rooms there are."""
 
     def answer() -> None:
-        public = (room for name, room in hub.rooms.items() if name > request.after and not room.members)
-        found = nsmallest(hub.settings.page + 1, public, key=lambda room: room.name)
-        listed = tuple(RoomInfo(room.name, len(room.roster), room.head) for room in found[: hub.settings.page])
-        hub.reply(session, RoomList(request.q, listed, more=len(found) > len(listed)))
+        start = bisect_right(hub.public, request.after)
+        end = start + hub.settings.page
+        found = (hub.rooms[name] for name in hub.public[start:end])
+        listed = tuple(RoomInfo(room.name, len(room.roster), room.head) for room in found)
+        hub.reply(session, RoomList(request.q, listed, more=end < len(hub.public)))
 
     hub.after(answer)

@@ -23,7 +23,8 @@ def hello(hub: Hub, peer: bytes, request: Hello) -> None:
         raise errors.Draining
     session = _resumed(hub, request)
     resumed = session is not None
-    if hub.fence_used(request.fence, session):
+    holder = hub.fenced(request.fence)
+    if holder is not None and holder is not session and holder.client != request.client and holder.peer != peer:
         raise errors.BadRequest("hello: the fence is another session's")
     if session is not None:
         hub.rebind(session, peer, request.fence)
@@ -33,9 +34,10 @@ def hello(hub: Hub, peer: bytes, request: Hello) -> None:
 
     def welcome(greeted: Greeted) -> None:
         opened.sends = Client(greeted.record, greeted.record.last)
+        opened.beat = hub.turn
         hub.reply(opened, _welcome(hub, opened, request.q, greeted, resumed=resumed))
 
-    hub.begin(session, Greeting(session.client, request.stamp), welcome)
+    hub.begin(session, peer, request.q, Greeting(session.client, request.stamp), welcome)
 
 
 def _resumed(hub: Hub, request: Hello) -> Session | None:
@@ -84,7 +86,7 @@ def heartbeat(hub: Hub, session: Session, request: Heartbeat) -> None:
 
     def answer() -> None:
         mine = [*(hub.rooms[name] for name in session.rooms), *hub.private.get(session.person, ())]
-        moved = tuple(Moved(room.name, room.head, room.roster.version) for room in mine if room.moved >= session.beat)
+        moved = tuple(Moved(room.name, room.head, room.roster.version) for room in mine if room.moved > session.beat)
         session.beat = hub.turn
         hub.reply(session, Beat(request.q, _interval(hub), moved))
 

@@ -15,7 +15,7 @@ from zchat.store.base import Append, Refusal
 if TYPE_CHECKING:
     from zchat.broker.hub import Hub
 
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def send(hub: Hub, session: Session, request: Send) -> None:
@@ -23,7 +23,7 @@ def send(hub: Hub, session: Session, request: Send) -> None:
     sends = session.sends
     if sends is None:
         raise errors.UnknownSession("wait for the answer to hello")
-    if request.n <= sends.planned:
+    if 0 < request.n <= sends.planned:
         hub.after(lambda: _again(hub, session, sends, request.n))
         return
     if request.n != sends.planned + 1:
@@ -78,7 +78,7 @@ def _room(hub: Hub, session: Session, wanted: str) -> Room:
         return hub.room(names.room(wanted))
     room = hub.rooms.get(wanted)
     if room is not None and session.person in room.members:
-        return room
+        return hub.room(wanted)
     name, person = hub.names.owner(wanted[1:])
     room = hub.private_room(session.person, person)
     room.called[person] = name

@@ -1,0 +1,97 @@
+"""Entering and leaving rooms, and which there are."""
+
+from __future__ import annotations
+
+import pytest
+from dialogue import Dialogue, presences
+
+from zchat.messages import Done, Join, Joined, Leave, Presence, RoomInfo, RoomList, Rooms, Who
+
+
+def test_joining_tells_the_head_and_who_is_there(talk: Dialogue) -> None:
+    ann = talk.person("ann")
+    assert ann.asks(Join(5, "#Lobby")) == [Joined(5, "lobby", 0, 1, 1, ("ann",))]
+    assert presences(talk.published()) == [Presence(1, 1, joined=("ann",))]
+    ann.says("one")
+    assert talk.person("bob").joins() == Joined(2, "lobby", 1, 2, 2, ("ann", "bob"))
+
+
+def test_joining_again_tells_the_head_anew_and_makes_no_noise(talk: Dialogue) -> None:
+    ann = talk.person("ann", "lobby")
+    ann.says("one")
+    assert ann.joins() == Joined(2, "lobby", 1, 1, 1, ("ann",))
+    assert talk.effects.published == {}
+
+
+def test_following_quietly(talk: Dialogue) -> None:
+    ann = talk.person("ann")
+    assert ann.joins(quiet=True).count == 0
+    assert talk.effects.published == {}
+    assert ann.joins().names == ("ann",)  # and then not quietly
+    assert presences(talk.published()) == [Presence(1, 1, joined=("ann",))]
+    assert ann.joins(quiet=True).names == ("ann",)  # once seen, it stays seen
+    assert talk.effects.published == {}
+
+
+def test_a_visitor_is_in_no_roster(talk: Dialogue) -> None:
+    visitor = talk.visitor()
+    assert visitor.joins().count == 0
+    assert visitor.asks(Leave(3, "lobby")) == [Done(3)]
+    assert talk.effects.published == {}
+
+
+def test_leaving(talk: Dialogue) -> None:
+    ann = talk.person("ann", "lobby")
+    assert ann.asks(Leave(3, "LOBBY")) == [Done(3)]
+    assert presences(talk.published()) == [Presence(2, 0, left=("ann",))]
+    for room in ("lobby", "never-there"):
+        assert ann.asks(Leave(4, room)) == [Done(4)]
+        assert talk.effects.published == {}
+    assert "never-there" not in talk.hub.rooms
+
+
+def test_two_sessions_of_a_person_are_there_once(talk: Dialogue) -> None:
+    ann = talk.person("ann", "lobby")
+    other = talk.person("ann", "lobby", person=ann.person)
+    assert talk.effects.published == {}
+    ann.asks(Leave(3, "lobby"))
+    assert talk.effects.published == {}
+    other.vanishes()
+    told = [presence for effects in talk.passes(10) for presence in presences(effects.publication("lobby"))]
+    assert told == [Presence(2, 0, lost=("ann",))]
+
+
+@pytest.mark.parametrize("room", ["", "two words", "@ann", "@" + "0" * 24, "x" * 65, "../etc"])
+def test_what_is_no_room(talk: Dialogue, room: str) -> None:
+    ann = talk.person("ann")
+    assert ann.refused(Join(3, room)) == "name-invalid"
+    assert ann.refused(Leave(3, room)) == "name-invalid"
+
+
+def test_there_are_only_so_many_rooms_for_a_session() -> None:
+    talk = Dialogue(max_rooms_joined=2)
+    ann = talk.person("ann", "one", "two")
+    assert ann.refused(Join(3, "three")) == "limit-reached"
+    assert "three" not in talk.hub.rooms
+    assert ann.joins("two").names == ("ann",)
+    ann.asks(Leave(4, "one"))
+    assert ann.joins("three").names == ("ann",)
+
+
+def test_rooms_are_listed_in_order_by_pages() -> None:
+    talk = Dialogue(page=2)
+    ann = talk.person("ann", "b", "d", "a")
+    ann.says("x", "c")
+    ann.says("x", "@ann")
+    assert ann.asks(Rooms(3)) == [RoomList(3, (RoomInfo("a", 1, 0), RoomInfo("b", 1, 0)), more=True)]
+    assert ann.asks(Rooms(4, "b")) == [RoomList(4, (RoomInfo("c", 0, 1), RoomInfo("d", 1, 0)), more=True)]
+    assert ann.asks(Rooms(5, "d")) == [RoomList(5, (RoomInfo("lobby", 0, 0),), more=False)]
+    assert ann.asks(Rooms(6, "~")) == [RoomList(6, (), more=False)]
+    assert ann.asks(Rooms(7, "bb")) == [RoomList(7, (RoomInfo("c", 0, 1), RoomInfo("d", 1, 0)), more=True)]
+
+
+def test_a_visitor_may_look(talk: Dialogue) -> None:
+    talk.person("ann", "lobby")
+    visitor = talk.visitor()
+    assert visitor.asks(Rooms(1)) == [RoomList(1, (RoomInfo("lobby", 1, 0),), more=False)]
+    assert "ann" in str(visitor.asks(Who(2, "lobby")))

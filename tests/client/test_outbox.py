@@ -1,0 +1,203 @@
+"""What a client says, and under which send numbers."""
+
+from __future__ import annotations
+
+from collections import deque
+from math import inf
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zchat.client.outbox import BACK, GIVE_UP, Outbox
+
+WINDOW = 3
+
+
+def outbox(messages: int) -> Outbox:
+    made = Outbox()
+    for number in range(1, messages + 1):
+        assert made.add("lobby", f"text {number}", action=False) == number
+    return made
+
+
+def taken(outbox: Outbox, now: float = 0.0, window: int = WINDOW) -> list[int]:
+    return [send.n for send in outbox.take(window, now)]
+
+
+def tickets(found: object) -> int | None:
+    return getattr(found, "ticket", None)
+
+
+# In order, once, within the window
+
+
+def test_no_more_are_handed_over_than_the_window_holds() -> None:
+    box = outbox(5)
+    assert taken(box) == [1, 2, 3]
+    assert taken(box) == []
+    assert box.due() is None
+    assert tickets(box.answered(1)) == 1
+    assert taken(box) == [4]
+    assert len(box) == 4
+
+
+def test_a_number_is_answered_once() -> None:
+    box = outbox(1)
+    taken(box)
+    assert tickets(box.answered(1)) == 1
+    assert box.answered(1) is None
+    assert box.answered(7) is None
+    assert box.first == 2
+
+
+def test_what_is_handed_over_says_what_was_said() -> None:
+    box = Outbox()
+    box.add("@bob", "waves", action=True)
+    (send,) = box.take(WINDOW, 0.0)
+    assert (send.n, send.room, send.text, send.action) == (1, "@bob", "waves", True)
+
+
+# Going back
+
+
+def test_what_was_refused_for_now_is_sent_again_after_the_delay_from_there_on() -> None:
+    box = outbox(3)
+    taken(box)
+    box.answered(1)
+    box.go_back(2, 10.0, 2.5)
+    assert box.due() == 12.5
+    assert taken(box, 12.4) == []
+    assert taken(box, 12.5) == [2, 3]
+    assert box.due() is None
+
+
+def test_a_storm_of_refusals_is_one_reason_to_go_back() -> None:
+    box = outbox(3)
+    taken(box)
+    for n in (1, 2, 3, 1, 1):
+        box.go_back(n, 10.0, 0.0)
+        assert taken(box, 10.0) == []
+    assert taken(box, 10.0 + BACK) == [1, 2, 3]
+    assert taken(box, 10.0 + BACK) == []
+
+
+def test_what_is_refused_once_more_is_sent_once_more() -> None:
+    box = outbox(2)
+    now = 0.0
+    for _ in range(5):
+        assert taken(box, now) == [1, 2]
+        box.go_back(1, now, 0.0)
+        box.go_back(1, now, 0.0)
+        now += BACK
+
+
+def test_going_back_to_what_was_answered_does_nothing() -> None:
+    box = outbox(2)
+    taken(box)
+    box.answered(1)
+    box.go_back(1, 0.0, 5.0)
+    assert box.due() is None
+
+
+def test_a_new_connection_sends_all_again_at_once() -> None:
+    box = outbox(3)
+    taken(box)
+    box.answered(1)
+    box.go_back(2, 0.0, 60.0)
+    box.again()
+    assert taken(box, 0.0) == [2, 3]
+
+
+# What the broker knows
+
+
+def test_what_the_broker_knows_must_lie_within_what_was_said() -> None:
+    box = outbox(5)
+    taken(box)
+    box.answered(1)
+    assert [last for last in range(6) if box.agrees(last, vouched=True)] == [1, 2, 3]
+    assert not any(box.agrees(last, vouched=False) for last in range(6))
+
+
+def test_a_store_that_began_anew_is_no_matter_to_who_has_nothing_under_way() -> None:
+    box = outbox(2)
+    assert box.agrees(0, vouched=False)
+    assert not box.agrees(1, vouched=True)
+
+
+def test_under_a_new_id_numbers_begin_anew_and_what_was_under_way_is_unknown() -> None:
+    box = outbox(5)
+    taken(box)
+    box.answered(1)
+    assert [tickets(pending) for pending in box.restart()] == [2, 3]
+    assert box.agrees(0, vouched=True)
+    assert [(send.n, send.text) for send in box.take(WINDOW, 0.0)] == [(1, "text 4"), (2, "text 5")]
+    assert box.add("lobby", "text 6", action=False) == 6
+    assert taken(box) == [3]
+
+
+# Giving up
+
+
+def test_the_time_to_give_up_runs_from_when_it_was_first_handed_over() -> None:
+    box = outbox(4)
+    assert box.expires() == inf
+    taken(box, 10.0)
+    box.again()
+    taken(box, 20.0)
+    assert box.expires() == 10.0 + GIVE_UP
+    for n in (1, 2, 3):
+        box.answered(n)
+    assert box.expires() == inf
+    taken(box, 30.0)
+    assert box.expires() == 30.0 + GIVE_UP
+
+
+# Against a broker that takes each number once and in order, and fails now and then
+
+
+@given(st.lists(st.sampled_from(["add", "take", "serve", "fail", "refuse", "lose"]), max_size=60), st.integers(1, 4))
+def test_all_is_stored_once_and_in_order(steps: list[str], window: int) -> None:
+    box, now, expected = Outbox(), 0.0, 1
+    wire: deque[tuple[int, str]] = deque()
+    stored: list[str] = []
+    outcomes: list[int] = []
+    said = 0
+
+    def serve(how: str) -> None:
+        nonlocal expected
+        if not wire:
+            return
+        n, text = wire.popleft()
+        if n > expected:
+            box.go_back(expected, now, 0.0)
+        elif n == expected and how == "fail":
+            box.go_back(n, now, 0.5)
+        else:
+            if n == expected:
+                expected += 1
+                if how == "serve":
+                    stored.append(text)
+            pending = box.answered(n)
+            if pending is not None:
+                outcomes.append(pending.ticket)
+
+    for step in [*steps, *["take", "serve"] * 400]:
+        if step == "add":
+            said += 1
+            box.add("lobby", f"text {said}", action=False)
+        elif step == "take":
+            now += 0.25
+            sends = box.take(window, now)
+            assert len(sends) <= window
+            wire.extend((send.n, send.text) for send in sends)
+        elif step == "lose":
+            wire.clear()
+            assert box.agrees(expected - 1, vouched=True)
+            box.again()
+        else:
+            serve(step)
+    assert len(box) == 0
+    assert outcomes == list(range(1, said + 1))
+    assert stored == sorted(stored, key=lambda text: int(text.split()[1]))
+    assert len(stored) == len(set(stored))

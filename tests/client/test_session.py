@@ -1,0 +1,997 @@
+"""Dialogues with the broker, without sockets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import count
+from typing import TypeVar
+
+import pytest
+
+from zchat import errors
+from zchat.client import events as heard
+from zchat.client import session as module
+from zchat.client.outbox import GIVE_UP
+from zchat.client.session import (
+    BEAT_PATIENCE,
+    FENCE_PATIENCE,
+    PATIENCE,
+    RESERVE,
+    TARGET_PATIENCE,
+    Command,
+    OpenSub,
+    Reopen,
+    Session,
+    Subscribe,
+    Transmit,
+    Unsubscribe,
+)
+from zchat.codec import fence_topic, room_topic
+from zchat.messages import (
+    Ack,
+    Ask,
+    Beat,
+    Bye,
+    Closing,
+    Done,
+    Event,
+    Failed,
+    Fenced,
+    Head,
+    Heartbeat,
+    Hello,
+    Join,
+    Joined,
+    Leave,
+    Message,
+    Moved,
+    Named,
+    Nick,
+    Notice,
+    Page,
+    People,
+    Ping,
+    Pong,
+    Presence,
+    Private,
+    PrivateRoom,
+    Published,
+    Read,
+    Refused,
+    Replies,
+    Reply,
+    Request,
+    Send,
+    Stamp,
+    State,
+    Told,
+    Unfenced,
+    Unreadable,
+    Welcome,
+    Who,
+)
+
+RUN = b"one life"
+OTHER_RUN = b"the next"
+CREDIT = RESERVE + 4
+
+R = TypeVar("R", bound=Request)
+
+
+def said(seq: int, sender: bytes = b"somebody") -> Message:
+    return Message(seq, 0, "bob", sender, seq, f"text {seq}")
+
+
+class Dialogue:
+    """A session, and who plays the broker and the sockets."""
+
+    def __init__(self, name: str | None = "ann") -> None:
+        numbers = count(1)
+        self.session = Session(name, b"P" * 16, lambda size: next(numbers).to_bytes(size, "big"))
+        self.now = 100.0
+        self.turn = 0
+        self.run = RUN
+        self.commands: list[Command] = []
+        self.asked: list[Request] = []
+
+    # What the session wants
+
+    def obey(self) -> None:
+        for command in self.session.commands():
+            if isinstance(command, Transmit):
+                self.asked += command.requests
+            else:
+                self.commands.append(command)
+
+    def wants(self, *commands: Command) -> None:
+        """The socket commands since last asked."""
+        self.obey()
+        found, self.commands = self.commands, []
+        assert found == list(commands)
+
+    def asks(self, *requests: Request) -> None:
+        """The requests since last asked."""
+        self.obey()
+        found, self.asked = self.asked, []
+        assert found == list(requests)
+
+    def asks_one(self, kind: type[R]) -> R:
+        """The one request of a kind since last asked."""
+        self.obey()
+        (found,) = [request for request in self.asked if isinstance(request, kind)]
+        self.asked.remove(found)
+        return found
+
+    def asks_all(self, kind: type[R]) -> list[R]:
+        """The requests of a kind since last asked."""
+        self.obey()
+        found: list[R] = [request for request in self.asked if isinstance(request, kind)]
+        self.asked = [request for request in self.asked if not isinstance(request, kind)]
+        return found
+
+    def hears(self, *events: heard.Event) -> None:
+        found = list(self.session.events)
+        self.session.events.clear()
+        assert found == list(events)
+
+    def skip(self) -> None:
+        """What happened so far is of no interest."""
+        self.obey()
+        self.commands, self.asked = [], []
+        self.session.events.clear()
+
+    # What happens to it
+
+    def stamp(self) -> Stamp:
+        self.turn += 1
+        return Stamp(self.run, self.turn)
+
+    def reply(self, *items: Reply) -> None:
+        self.session.replied(Replies(self.stamp(), items), self.now)
+        self.obey()
+
+    def publish(self, room: str, *events: Event, states: tuple[State, ...] = ()) -> None:
+        self.session.published(room, Published(self.stamp(), events, states), self.now)
+        self.obey()
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+        self.session.tick(self.now)
+        self.obey()
+
+    def connect(self) -> Hello:
+        self.session.connected(self.now)
+        return self.asks_one(Hello)
+
+    def lose(self) -> None:
+        self.session.disconnected("pulled", self.now)
+        self.obey()
+
+    def welcome(
+        self, hello: Hello, *, last: int = 0, vouched: bool = True, private: tuple[PrivateRoom, ...] = ()
+    ) -> None:
+        name = hello.name
+        self.reply(
+            Welcome(
+                q=hello.q,
+                session=b"S" * 16,
+                sender=b"annspipe",
+                name=name,
+                pub_port=5556,
+                credit=CREDIT,
+                text_limit=100,
+                heartbeat=30.0,
+                last=last,
+                vouched=vouched,
+                resumed=False,
+                banner="hi",
+                private=private,
+            )
+        )
+
+    def open(self) -> Hello:
+        hello = self.connect()
+        self.welcome(hello)
+        self.skip()
+        return hello
+
+    def fence(self, k: int) -> None:
+        self.reply(Fenced(k))
+
+    def enter(self, room: str = "lobby", head: int = 0, k: int = 1) -> None:
+        """The user joins, and all goes well."""
+        self.session.join(room, quiet=False, now=self.now)
+        self.fence(k)
+        self.joined(self.asks_one(Join), head)
+        self.skip()
+
+    def joined(self, join: Join, head: int = 0, version: int = 1, names: tuple[str, ...] = ("ann",)) -> None:
+        self.reply(Joined(join.q, join.room, head, version, len(names), names))
+
+
+@pytest.fixture
+def talk() -> Dialogue:
+    return Dialogue()
+
+
+@pytest.fixture
+def there(talk: Dialogue) -> Dialogue:
+    """Welcomed."""
+    talk.open()
+    return talk
+
+
+@pytest.fixture
+def inside(there: Dialogue) -> Dialogue:
+    """In the lobby, after message 5."""
+    there.enter(head=5)
+    return there
+
+
+# Hello --------------------------------------------------------------------------------------------------------------
+
+
+def test_hello_comes_first(talk: Dialogue) -> None:
+    talk.session.join("lobby", quiet=False, now=talk.now)
+    talk.session.send("lobby", "hi", action=False, now=talk.now)
+    talk.session.ask(Ping)
+    talk.asks()
+    hello = talk.connect()
+    talk.asks()
+    talk.wants()
+    assert (hello.name, hello.resume, hello.stamp) == ("ann", None, None)
+    talk.welcome(hello)
+    talk.hears(heard.Connected("ann", "hi", again=False))
+    assert [type(request) for request in talk.asked] == [Ping, Send]
+    talk.wants(OpenSub(5556), Subscribe(room_topic("lobby")), Subscribe(fence_topic(hello.fence, 1)))
+
+
+def test_hello_resumes_the_session_with_the_newest_stamp(inside: Dialogue) -> None:
+    inside.publish("lobby", said(6))
+    inside.lose()
+    hello = inside.connect()
+    assert (hello.resume, hello.stamp) == (b"S" * 16, Stamp(RUN, inside.turn))
+    inside.hears(heard.Said("lobby", said(6), mine=False), heard.Disconnected("pulled"))
+    inside.welcome(hello)
+    inside.hears(heard.Connected("ann", "hi", again=True))
+
+
+def test_hello_unanswered_opens_both_sockets_anew(talk: Dialogue) -> None:
+    talk.connect()
+    talk.wait(PATIENCE - 0.1)
+    talk.wants()
+    assert talk.session.due() == pytest.approx(talk.now + 0.1)
+    talk.wait(0.1)
+    talk.wants(Reopen())
+
+
+def test_a_name_that_is_taken_ends_it(talk: Dialogue) -> None:
+    talk.reply(Failed(talk.connect().q, "name-taken", "choose another"))
+    assert isinstance(talk.session.ended, errors.NameTaken)
+    (event,) = talk.session.events
+    assert isinstance(event, heard.Ended)
+    talk.lose()
+    talk.session.connected(talk.now)
+    talk.asks()
+    assert talk.session.due() == float("inf")
+
+
+def test_a_hello_refused_for_now_is_said_again(talk: Dialogue) -> None:
+    talk.reply(Failed(talk.connect().q, "draining", ""))
+    talk.asks()
+    talk.wait(0.9)
+    talk.asks()
+    talk.wait(0.1)
+    again = talk.asks_one(Hello)
+    talk.welcome(again)
+    assert talk.session.open
+
+
+def test_a_welcome_to_an_earlier_hello_is_none(talk: Dialogue) -> None:
+    first = talk.connect()
+    talk.lose()
+    talk.connect()
+    talk.welcome(first)
+    assert not talk.session.open
+
+
+def test_what_is_said_before_the_welcome_is_not_for_this_session(talk: Dialogue) -> None:
+    hello = talk.connect()
+    talk.reply(Private("@room", "bob", (said(7),)))
+    talk.welcome(hello, private=(PrivateRoom("@room", "bob", 7),))
+    talk.hears(heard.Connected("ann", "hi", again=False))
+    talk.reply(Private("@room", "bob", (said(8),)))
+    talk.hears(heard.Said("@bob", said(8), mine=False, private=True))
+
+
+def test_an_unknown_session_says_hello_once_and_asks_again(there: Dialogue) -> None:
+    q = there.session.ask(Ping)
+    there.session.send("lobby", "hi", action=False, now=there.now)
+    there.skip()
+    there.reply(Failed(q, "unknown-session", ""), Refused(1, "unknown-session", ""))
+    there.welcome(there.asks_one(Hello))
+    there.asks(Ping(q), Send(1, "lobby", "hi"))
+
+
+def test_superseded_ends_it(inside: Dialogue) -> None:
+    inside.reply(Failed(0, "superseded", ""))
+    assert isinstance(inside.session.ended, errors.Superseded)
+    inside.wait(1000.0)
+    inside.asks()
+    inside.wants()
+
+
+# Fence --------------------------------------------------------------------------------------------------------------
+
+
+def test_rooms_are_joined_once_the_fence_is_answered(talk: Dialogue) -> None:
+    hello = talk.open()
+    talk.session.join("lobby", quiet=True, now=talk.now)
+    talk.wants(OpenSub(5556), Subscribe(room_topic("lobby")), Subscribe(fence_topic(hello.fence, 1)))
+    talk.asks()
+    talk.fence(1)
+    join = talk.asks_one(Join)
+    assert (join.room, join.quiet) == ("lobby", True)
+    talk.joined(join, head=3)
+    talk.hears(heard.Entered("lobby", ("ann",), 1))
+
+
+def test_a_second_room_has_a_fence_of_its_own_and_none_is_kept(talk: Dialogue) -> None:
+    hello = talk.open()
+    talk.enter()
+    talk.session.join("den", quiet=False, now=talk.now)
+    talk.wants(Subscribe(room_topic("den")), Subscribe(fence_topic(hello.fence, 2)))
+    talk.fence(2)
+    talk.wants(Unsubscribe(fence_topic(hello.fence, 2)))
+    assert talk.asks_one(Join).room == "den"
+
+
+def test_a_fence_unanswered_is_tried_once_more_and_then_all_is_opened_anew(talk: Dialogue) -> None:
+    hello = talk.open()
+    talk.session.join("lobby", quiet=False, now=talk.now)
+    talk.skip()
+    talk.wait(FENCE_PATIENCE)
+    talk.wants(Subscribe(fence_topic(hello.fence, 2)))
+    talk.wait(FENCE_PATIENCE)
+    talk.wants(Reopen())
+
+
+def test_a_fence_answered_late_is_good_too(talk: Dialogue) -> None:
+    hello = talk.open()
+    talk.session.join("lobby", quiet=False, now=talk.now)
+    talk.wait(FENCE_PATIENCE)
+    talk.skip()
+    talk.fence(1)
+    join = talk.asks_one(Join)
+    talk.wants(Unsubscribe(fence_topic(hello.fence, 1)))
+    talk.wait(FENCE_PATIENCE)
+    talk.wants()
+    talk.fence(2)
+    talk.asks()
+    talk.wants(Unsubscribe(fence_topic(hello.fence, 2)))
+    talk.joined(join)
+    talk.hears(heard.Entered("lobby", ("ann",), 1))
+
+
+def test_a_sub_that_was_cut_is_fenced_anew_and_what_was_missed_is_read(inside: Dialogue) -> None:
+    inside.skip()
+    inside.reply(Unfenced())
+    inside.asks()
+    inside.fence(2)
+    inside.joined(inside.asks_one(Join), head=7)
+    read = inside.asks_one(Read)
+    assert (read.room, read.after) == ("lobby", 5)
+    inside.reply(Page(read.q, "lobby", 1, 7, (said(6), said(7))))
+    inside.hears(*(heard.Said("lobby", said(seq), mine=False) for seq in (6, 7)))
+
+
+def test_a_sub_that_was_cut_while_a_fence_is_under_way_needs_the_next(inside: Dialogue) -> None:
+    inside.session.join("den", quiet=False, now=inside.now)
+    inside.reply(Unfenced())
+    inside.fence(2)
+    inside.asks()
+    inside.fence(3)
+    assert {join.room for join in inside.asks_all(Join)} == {"lobby", "den"}
+
+
+def test_a_fence_of_another_connection_says_nothing(inside: Dialogue) -> None:
+    inside.lose()
+    inside.welcome(inside.connect())
+    inside.fence(1)
+    inside.asks()
+    inside.fence(2)
+    assert inside.asks_one(Join).room == "lobby"
+
+
+# Rooms --------------------------------------------------------------------------------------------------------------
+
+
+def test_live_events_that_come_before_the_answer_are_merged(talk: Dialogue) -> None:
+    talk.open()
+    talk.session.join("lobby", quiet=False, now=talk.now)
+    talk.publish("lobby", said(5), said(6))
+    talk.publish("lobby", said(7))
+    talk.fence(1)
+    talk.hears()
+    talk.joined(talk.asks_one(Join), head=5)
+    talk.hears(
+        heard.Said("lobby", said(6), mine=False),
+        heard.Said("lobby", said(7), mine=False),
+        heard.Entered("lobby", ("ann",), 1),
+    )
+
+
+def test_the_broker_may_call_a_room_otherwise(talk: Dialogue) -> None:
+    hello = talk.open()
+    talk.session.join("#Lobby", quiet=False, now=talk.now)
+    talk.fence(1)
+    join = talk.asks_one(Join)
+    talk.skip()
+    talk.reply(Joined(join.q, "lobby", 5, 1, 1, ("ann",)))
+    talk.wants(Unsubscribe(room_topic("Lobby")), Subscribe(room_topic("lobby")), Subscribe(fence_topic(hello.fence, 2)))
+    talk.publish("lobby", said(6))
+    talk.fence(2)
+    talk.joined(talk.asks_one(Join), head=5)
+    talk.hears(heard.Said("lobby", said(6), mine=False), heard.Entered("lobby", ("ann",), 1))
+    talk.session.join("Lobby", quiet=False, now=talk.now)
+    talk.asks()
+    assert talk.session.room_names == {"Lobby": "lobby", "lobby": "lobby"}
+    talk.session.leave("Lobby")
+    assert talk.asks_one(Leave).room == "lobby"
+
+
+def test_a_room_joined_under_two_names_is_one(inside: Dialogue) -> None:
+    inside.session.join("LOBBY", quiet=False, now=inside.now)
+    inside.fence(2)
+    join = inside.asks_one(Join)
+    inside.reply(Joined(join.q, "lobby", 5, 1, 1, ("ann",)))
+    inside.asks()
+    inside.hears()
+    inside.publish("lobby", said(6))
+    inside.hears(heard.Said("lobby", said(6), mine=False))
+
+
+def test_a_name_left_before_it_was_known_to_be_anothers_takes_nothing_with_it(inside: Dialogue) -> None:
+    inside.session.join("LOBBY", quiet=False, now=inside.now)
+    inside.session.leave("LOBBY")
+    leave = inside.asks_one(Leave)
+    inside.reply(Done(leave.q))  # and with it we left the lobby
+    assert inside.asks_one(Join).room == "lobby"
+
+
+def test_a_room_that_is_refused_is_not_followed(there: Dialogue) -> None:
+    there.session.join("a b", quiet=False, now=there.now)
+    there.fence(1)
+    join = there.asks_one(Join)
+    there.skip()
+    there.reply(Failed(join.q, "name-invalid", "no"))
+    (event,) = there.session.events
+    assert isinstance(event, heard.NotEntered)
+    assert isinstance(event.error, errors.NameInvalid)
+    there.wants(Unsubscribe(room_topic("a b")))
+    there.asks()
+    there.lose()
+    there.welcome(there.connect())
+    there.wants()
+
+
+def test_who_follows_quietly_may_come_in_later(there: Dialogue) -> None:
+    there.session.join("lobby", quiet=True, now=there.now)
+    there.fence(1)
+    first = there.asks_one(Join)
+    there.session.join("lobby", quiet=False, now=there.now)
+    there.asks()
+    there.joined(first, names=())
+    assert not there.asks_one(Join).quiet
+
+
+def test_what_comes_for_a_room_that_was_left_is_not_heard(inside: Dialogue) -> None:
+    inside.publish("lobby", said(8))
+    read = inside.asks_one(Read)
+    inside.publish("lobby", states=(Presence(5, 3, ("bob",)),))
+    who = inside.asks_one(Who)
+    inside.session.leave("lobby")
+    inside.wants(Unsubscribe(room_topic("lobby")))
+    inside.publish("lobby", said(9))
+    inside.reply(Page(read.q, "lobby", 1, 8, (said(6), said(7), said(8))))
+    inside.reply(People(who.q, "lobby", 5, 2, ("ann", "bob"), more=False))
+    inside.hears()
+
+
+def test_a_leave_that_was_not_answered_is_said_again(inside: Dialogue) -> None:
+    q = inside.session.leave("lobby")
+    assert q is not None
+    inside.session.forget(q)
+    inside.skip()
+    inside.lose()
+    inside.welcome(inside.connect())
+    inside.asks(Leave(q, "lobby"))
+    inside.reply(Done(q))
+    inside.lose()
+    inside.welcome(inside.connect())
+    inside.asks()
+
+
+def test_leaving_what_is_not_followed_asks_nothing(there: Dialogue) -> None:
+    assert there.session.leave("lobby") is None
+    there.asks()
+
+
+def test_no_more_is_asked_at_once_than_there_is_credit_for(there: Dialogue) -> None:
+    for number in range(100):
+        there.session.join(f"room {number}", quiet=False, now=there.now)
+        there.session.send("lobby", "hi", action=False, now=there.now)
+    there.fence(100)
+    there.wait(30.0)
+    there.obey()
+    assert len(there.asked) == CREDIT
+    joined = 0
+    while joins := [request for request in there.asked if isinstance(request, Join)]:
+        there.asked = []
+        for join in joins:
+            there.joined(join)
+        joined += len(joins)
+    assert joined == 100
+
+
+# Gaps ---------------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_missing_is_read_at_once(inside: Dialogue) -> None:
+    inside.publish("lobby", said(8))
+    read = inside.asks_one(Read)
+    assert (read.room, read.after) == ("lobby", 5)
+    inside.publish("lobby", said(9))
+    inside.asks()
+    inside.hears()
+    inside.reply(Page(read.q, "lobby", 1, 8, (said(6), said(7), said(8))))
+    inside.hears(*(heard.Said("lobby", said(seq), mine=False) for seq in (6, 7, 8, 9)))
+    inside.wait(10.0)
+    inside.asks()
+
+
+def test_what_is_no_longer_kept_is_a_gap(inside: Dialogue) -> None:
+    inside.publish("lobby", said(9))
+    inside.reply(Page(inside.asks_one(Read).q, "lobby", 8, 9, (said(8), said(9))))
+    inside.hears(
+        heard.Gap("lobby", 6, 7), heard.Said("lobby", said(8), mine=False), heard.Said("lobby", said(9), mine=False)
+    )
+
+
+def test_page_after_page_is_read(inside: Dialogue) -> None:
+    inside.publish("lobby", said(9))
+    inside.reply(Page(inside.asks_one(Read).q, "lobby", 1, 9, (said(6),)))
+    read = inside.asks_one(Read)
+    assert read.after == 6
+    inside.reply(Page(read.q, "lobby", 1, 9, (said(7), said(8))))
+    inside.asks()
+    assert len(inside.session.events) == 4
+
+
+def test_one_room_is_read_at_a_time(inside: Dialogue) -> None:
+    inside.enter("den", head=3, k=2)
+    inside.publish("lobby", said(7))
+    inside.publish("den", said(5))
+    read = inside.asks_one(Read)
+    assert read.room == "lobby"
+    inside.reply(Page(read.q, "lobby", 1, 7, (said(6), said(7))))
+    assert inside.asks_one(Read).room == "den"
+
+
+def test_a_read_refused_for_now_is_asked_again(inside: Dialogue) -> None:
+    inside.publish("lobby", said(7))
+    inside.reply(Failed(inside.asks_one(Read).q, "store-unavailable", ""))
+    inside.asks()
+    inside.wait(1.0)
+    assert inside.asks_one(Read).after == 5
+
+
+def test_a_page_that_leads_nowhere_is_not_asked_for_again_at_once(inside: Dialogue) -> None:
+    inside.publish("lobby", states=(Head(7),))
+    inside.wait(TARGET_PATIENCE)
+    inside.reply(Page(inside.asks_one(Read).q, "lobby", 1, 5, ()))
+    inside.asks()
+    inside.wait(TARGET_PATIENCE)
+    inside.asks_one(Read)
+
+
+def head(dialogue: Dialogue) -> None:
+    dialogue.publish("lobby", states=(Head(6),))
+
+
+def beat(dialogue: Dialogue) -> None:
+    dialogue.wait(30.0)
+    dialogue.reply(Beat(dialogue.asks_one(Heartbeat).q, 30.0, (Moved("lobby", 6, 1),)))
+
+
+@pytest.mark.parametrize("name_head", [head, beat])
+def test_a_head_that_was_only_named_is_read_up_to_after_a_second(
+    inside: Dialogue, name_head: Callable[[Dialogue], None]
+) -> None:
+    name_head(inside)
+    inside.asks()
+    inside.wait(TARGET_PATIENCE - 0.1)
+    inside.asks()
+    inside.wait(0.1)
+    assert inside.asks_one(Read).after == 5
+
+
+@pytest.mark.parametrize("name_head", [head, beat])
+def test_a_head_that_is_reached_meanwhile_is_not_read_up_to(
+    inside: Dialogue, name_head: Callable[[Dialogue], None]
+) -> None:
+    name_head(inside)
+    inside.publish("lobby", said(6))
+    inside.wait(TARGET_PATIENCE)
+    inside.asks()
+
+
+def test_an_event_that_cannot_be_read_is_skipped_and_the_position_advanced(inside: Dialogue) -> None:
+    inside.publish("lobby", Unreadable(6), said(7))
+    inside.hears(heard.Said("lobby", said(7), mine=False))
+    inside.asks()
+
+
+def test_ones_own_messages_are_told_from_others(inside: Dialogue) -> None:
+    inside.publish("lobby", said(6, sender=b"annspipe"))
+    inside.hears(heard.Said("lobby", said(6, sender=b"annspipe"), mine=True))
+
+
+# Heartbeats ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_heartbeat_unanswered_opens_both_sockets_anew(inside: Dialogue) -> None:
+    assert inside.session.due() == inside.now + 30.0
+    inside.wait(30.0)
+    inside.asks_one(Heartbeat)
+    inside.wait(BEAT_PATIENCE - 0.1)
+    inside.wants()
+    inside.wait(0.1)
+    inside.wants(Reopen())
+
+
+def test_the_broker_says_when_the_next_heartbeat_is(inside: Dialogue) -> None:
+    inside.wait(30.0)
+    inside.reply(Beat(inside.asks_one(Heartbeat).q, 77.0, (Moved("elsewhere", 3, 3),)))
+    inside.wait(76.0)
+    inside.asks()
+    inside.wait(1.0)
+    inside.asks_one(Heartbeat)
+
+
+# Sends --------------------------------------------------------------------------------------------------------------
+
+
+def say(dialogue: Dialogue, *texts: str) -> list[int]:
+    return [dialogue.session.send("lobby", text, action=False, now=dialogue.now) for text in texts]
+
+
+def test_an_ack_says_where_the_message_is(there: Dialogue) -> None:
+    (ticket,) = say(there, "hi")
+    there.asks(Send(1, "lobby", "hi"))
+    there.reply(Ack(1, "lobby", 9, 1234))
+    there.hears(heard.Sent(ticket, "lobby", 9, 1234))
+    there.reply(Ack(1, "lobby", 9, 1234))
+    there.hears()
+
+
+def test_an_ack_does_not_move_the_position(inside: Dialogue) -> None:
+    say(inside, "hi")
+    inside.reply(Ack(1, "lobby", 6, 0))
+    inside.skip()
+    inside.publish("lobby", said(6))
+    inside.hears(heard.Said("lobby", said(6), mine=False))
+
+
+def test_a_message_refused_for_good_uses_its_number_up(there: Dialogue) -> None:
+    first, second = say(there, "a", "b")
+    there.reply(Refused(1, "too-long", ""), Ack(2, "lobby", 1, 0))
+    not_sent, sent = there.session.events
+    assert isinstance(not_sent, heard.NotSent)
+    assert isinstance(not_sent.error, errors.TooLong)
+    assert (not_sent.ticket, sent) == (first, heard.Sent(second, "lobby", 1, 0))
+    there.skip()
+    say(there, "c")
+    assert there.asks_one(Send).n == 3
+
+
+def test_a_message_refused_for_now_is_sent_again_with_all_behind_it(there: Dialogue) -> None:
+    say(there, "a", "b")
+    there.skip()
+    there.reply(Refused(1, "store-unavailable", "", retry_ms=2000))
+    there.reply(Refused(2, "out-of-order", "", expected=1, retry_ms=1000))
+    there.hears()
+    there.wait(1.9)
+    there.asks()
+    there.wait(0.1)
+    there.asks(Send(1, "lobby", "a"), Send(2, "lobby", "b"))
+
+
+def test_a_storm_of_refusals_does_not_multiply(there: Dialogue) -> None:
+    say(there, "a", "b", "c", "d")
+    there.skip()
+    sent = 0
+    for _ in range(5):
+        there.reply(Refused(1, "store-unavailable", "", retry_ms=1000))
+        for n in (2, 3, 4):
+            there.reply(Refused(n, "out-of-order", "", expected=1, retry_ms=1000))
+        there.asks()
+        there.wait(1.0)
+        sent += len(there.asked)
+        there.asked = []
+    assert sent == 5 * 4
+
+
+def test_what_is_not_answered_is_sent_again_over_a_new_connection_in_order(there: Dialogue) -> None:
+    say(there, "a", "b")
+    there.lose()
+    say(there, "c")
+    hello = there.connect()
+    there.welcome(hello, last=1)
+    there.asks(Send(1, "lobby", "a"), Send(2, "lobby", "b"), Send(3, "lobby", "c"))
+
+
+def test_giving_up_after_an_hour_is_unknown_not_failed(there: Dialogue) -> None:
+    (ticket,) = say(there, "hi")
+    there.skip()
+    for _ in range(int(GIVE_UP) - 1):
+        there.wait(1.0)
+        there.reply(Refused(1, "store-unavailable", "", retry_ms=1000), Beat(0, 30.0, ()))
+    there.hears()
+    there.skip()
+    there.wait(1.0)
+    (event,) = there.session.events
+    assert isinstance(event, heard.NotSent)
+    assert (event.ticket, type(event.error)) == (ticket, errors.Unknown)
+    hello = there.asks_one(Hello)
+    assert (hello.resume, there.session.waiting) == (None, 0)
+
+
+def test_what_was_never_sent_is_not_given_up(talk: Dialogue) -> None:
+    say(talk, "hi")
+    first = talk.connect()
+    talk.wait(0.0)
+    talk.lose()
+    talk.wait(2 * GIVE_UP)
+    talk.hears()
+    hello = talk.connect()
+    assert hello.client == first.client
+    talk.wait(0.0)
+    talk.asks()
+    talk.welcome(hello)
+    talk.asks(Send(1, "lobby", "hi"))
+
+
+# Stores that forgot -------------------------------------------------------------------------------------------------
+
+
+def test_where_the_store_does_not_vouch_all_begins_anew(inside: Dialogue) -> None:
+    inside.enter("den", head=2, k=2)
+    inside.reply(Private("@room", "bob", (said(1),)))
+    first, second = say(inside, "a", "b")
+    inside.reply(Ack(1, "lobby", 6, 0))
+    inside.lose()
+    (third,) = say(inside, "c")
+    hello = inside.connect()
+    inside.skip()
+    inside.run, inside.turn = OTHER_RUN, 0
+    inside.welcome(hello, vouched=False, private=(PrivateRoom("@room", "bob", 9),))
+    *gaps, unknown = inside.session.events
+    assert gaps == [heard.Gap("lobby", 6, None), heard.Gap("den", 3, None), heard.Gap("@bob", 2, None)]
+    assert isinstance(unknown, heard.NotSent)
+    assert (unknown.ticket, type(unknown.error)) == (second, errors.Unknown)
+    inside.session.events.clear()
+
+    anew = inside.asks_one(Hello)
+    assert anew.client != hello.client
+    assert anew.fence != hello.fence
+    assert (anew.resume, anew.stamp) == (None, Stamp(OTHER_RUN, 1))
+    inside.welcome(anew, private=(PrivateRoom("@room", "bob", 9),))
+    inside.reply(Private("@room", "bob", (said(10),)))
+    inside.fence(3)
+    lobby, den = (request for request in inside.asked if isinstance(request, Join))
+    inside.asks(lobby, den)
+    inside.joined(lobby, head=1)
+    inside.asks()
+    inside.joined(den, head=0)
+    inside.asks(Send(1, "lobby", "c"))  # held until then: else it would not be heard
+    inside.reply(Ack(1, "lobby", 2, 0))
+    inside.publish("lobby", said(2))
+    inside.hears(
+        heard.Connected("ann", "hi", again=True),
+        heard.Said("@bob", said(10), mine=False, private=True),
+        heard.Sent(third, "lobby", 2, 0),
+        heard.Said("lobby", said(2), mine=False),
+    )
+    assert first != third
+
+
+def test_send_numbers_that_cannot_be_are_given_up(there: Dialogue) -> None:
+    say(there, "a")
+    there.lose()
+    there.skip()
+    hello = there.connect()
+    there.welcome(hello, last=5)
+    (event,) = there.session.events
+    assert isinstance(event, heard.NotSent)
+    assert there.asks_one(Hello).client != hello.client
+
+
+def test_frames_of_another_run_wait_for_hello(inside: Dialogue) -> None:
+    inside.run = OTHER_RUN
+    inside.publish("lobby", said(6))
+    inside.hears()
+    inside.lose()
+    inside.skip()
+    inside.welcome(inside.connect())
+    inside.hears(heard.Connected("ann", "hi", again=True), heard.Said("lobby", said(6), mine=False))
+
+
+def test_frames_of_a_run_that_is_over_are_dropped(inside: Dialogue) -> None:
+    stray = Published(Stamp(b"over long ago", 1), (said(6),), ())
+    inside.session.published("lobby", stray, inside.now)
+    inside.lose()
+    inside.skip()
+    inside.welcome(inside.connect())
+    inside.hears(heard.Connected("ann", "hi", again=True))
+
+
+# Private rooms ------------------------------------------------------------------------------------------------------
+
+
+def test_private_rooms_are_followed_from_the_first_hello_on(talk: Dialogue) -> None:
+    talk.welcome(talk.connect(), private=(PrivateRoom("@old", "bob", 3),))
+    talk.skip()
+    talk.reply(Private("@old", "bob", (said(4),)))
+    talk.reply(Private("@new", "eve", (said(1),)))
+    talk.hears(
+        heard.Said("@bob", said(4), mine=False, private=True), heard.Said("@eve", said(1), mine=False, private=True)
+    )
+
+
+def test_a_private_room_made_while_away_is_read_from_its_start(there: Dialogue) -> None:
+    there.lose()
+    there.skip()
+    there.welcome(there.connect(), private=(PrivateRoom("@new", "eve", 2),))
+    there.asks()
+    there.wait(TARGET_PATIENCE)
+    read = there.asks_one(Read)
+    assert (read.room, read.after) == ("@new", 0)
+
+
+def test_a_private_room_that_a_heartbeat_names_is_read(there: Dialogue) -> None:
+    there.wait(30.0)
+    there.reply(Beat(there.asks_one(Heartbeat).q, 30.0, (Moved("@new", 1, 0),)))
+    there.wait(TARGET_PATIENCE)
+    read = there.asks_one(Read)
+    there.reply(Private("@new", "eve", ()))
+    there.reply(Page(read.q, "@new", 1, 1, (said(1),)))
+    there.hears(heard.Said("@eve", said(1), mine=False, private=True))
+
+
+def test_a_private_message_that_is_missing_is_read(there: Dialogue) -> None:
+    there.reply(Private("@new", "eve", (said(2),)))
+    assert there.asks_one(Read).after == 0
+
+
+# Rosters ------------------------------------------------------------------------------------------------------------
+
+
+def test_who_comes_and_goes_is_told(inside: Dialogue) -> None:
+    inside.publish("lobby", states=(Presence(2, 2, joined=("bob",)),))
+    inside.publish("lobby", states=(Presence(2, 2, joined=("bob",)), Presence(3, 2, renamed=(("bob", "rob"),))))
+    inside.publish("lobby", states=(Presence(4, 1, lost=("rob",)),))
+    inside.hears(
+        heard.Presence("lobby", 2, joined=("bob",)),
+        heard.Presence("lobby", 2, renamed=(("bob", "rob"),)),
+        heard.Presence("lobby", 1, lost=("rob",)),
+    )
+
+
+def test_a_presence_that_was_missed_asks_who_is_there(inside: Dialogue) -> None:
+    inside.publish("lobby", states=(Presence(4, 3, joined=("eve",)),))
+    who = inside.asks_one(Who)
+    inside.publish("lobby", states=(Presence(5, 2, left=("bob",)),))
+    inside.asks()
+    inside.reply(People(who.q, "lobby", 4, 3, ("ann", "bob", "eve"), more=False))  # overtaken
+    who = inside.asks_one(Who)
+    inside.hears()
+    inside.reply(People(who.q, "lobby", 5, 2, ("ann", "eve"), more=False))
+    inside.hears(heard.Presence("lobby", 2, joined=("eve",)))
+
+
+def test_a_heartbeat_tells_of_a_presence_that_was_missed(inside: Dialogue) -> None:
+    inside.wait(30.0)
+    inside.reply(Beat(inside.asks_one(Heartbeat).q, 30.0, (Moved("lobby", 5, 2),)))
+    assert inside.asks_one(Who).room == "lobby"
+
+
+def test_who_came_and_went_while_away_is_told(inside: Dialogue) -> None:
+    inside.publish("lobby", states=(Presence(2, 2, joined=("bob",)),))
+    inside.lose()
+    inside.welcome(inside.connect())
+    inside.fence(2)
+    join = inside.asks_one(Join)
+    inside.skip()
+    inside.joined(join, head=5, version=9, names=("ann", "eve"))
+    inside.hears(heard.Presence("lobby", 2, joined=("eve",), left=("bob",)))
+
+
+def test_of_a_crowd_the_count_is_told(there: Dialogue) -> None:
+    there.session.join("lobby", quiet=False, now=there.now)
+    there.fence(1)
+    join = there.asks_one(Join)
+    there.reply(Joined(join.q, "lobby", 0, 7, 500, ()))
+    there.publish("lobby", states=(Presence(9, 502),))
+    there.asks()
+    there.hears(heard.Entered("lobby", (), 500), heard.Presence("lobby", 502))
+
+
+# Questions ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_answer_is_kept_until_it_is_forgotten(there: Dialogue) -> None:
+    q = there.session.ask(lambda q: Ask(q, "day"))
+    there.reply(Told(q, "Monday"), Told(q + 1, "nobody asked"))
+    assert there.session.answers == {q: Told(q, "Monday")}
+    there.session.forget(q)
+    assert there.session.answers == {}
+
+
+def test_a_question_that_is_refused_is_answered_with_why(there: Dialogue) -> None:
+    q = there.session.ask(lambda q: Ask(q, "year"))
+    there.reply(Failed(q, "unknown-word", ""))
+    assert isinstance(there.session.answers[q], errors.UnknownWord)
+
+
+def test_a_question_that_was_not_answered_is_asked_again(there: Dialogue) -> None:
+    q = there.session.ask(Ping)
+    there.skip()
+    there.lose()
+    there.welcome(there.connect())
+    there.asks(Ping(q))
+    there.reply(Pong(q))
+    assert there.session.answers == {q: Pong(q)}
+
+
+def test_a_new_name_is_kept_over_a_new_connection(there: Dialogue) -> None:
+    q = there.session.ask(lambda q: Nick(q, "Anna"))
+    there.reply(Named(q, "Anna"))
+    assert there.session.name == "Anna"
+    there.lose()
+    assert there.connect().name == "Anna"
+
+
+def test_bye_is_answered(there: Dialogue) -> None:
+    q = there.session.bye()
+    there.asks(Bye(q))
+    there.reply(Done(q))
+    assert there.session.answers == {q: Done(q)}
+
+
+def test_the_operator_is_heard(there: Dialogue) -> None:
+    there.reply(Notice(5, "operator", "all well"), Closing("good night"))
+    there.hears(heard.Notice(5, "operator", "all well"), heard.Closing("good night"))
+
+
+# Bounds -------------------------------------------------------------------------------------------------------------
+
+
+def test_no_more_messages_are_queued_than_there_is_credit_for(there: Dialogue) -> None:
+    say(there, *["hi"] * (CREDIT - 1))
+    assert there.session.sendable
+    say(there, "hi")
+    assert not there.session.sendable
+    assert there.session.waiting == CREDIT
+    assert there.session.due() > there.now
+
+
+def test_of_frames_of_another_run_only_so_many_are_held(inside: Dialogue) -> None:
+    inside.run = OTHER_RUN
+    for seq in range(6, 6 + module.FOREIGN + 1):
+        inside.publish("lobby", said(seq))
+    inside.lose()
+    inside.skip()
+    inside.welcome(inside.connect())
+    inside.hears(heard.Connected("ann", "hi", again=True))  # the first is gone: all behind it wait for a read
+    assert inside.asks_one(Read).after == 5
