@@ -13,7 +13,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -50,11 +50,14 @@ class Process:
         arguments: after `zchat`.
         env: its environment.
         stdin: whether it gets a pipe that stays open; else an input that is at its end.
+        within: a command that runs it, as `ip netns exec` does.
     """
 
-    def __init__(self, arguments: list[str], env: dict[str, str], *, stdin: bool = False) -> None:
+    def __init__(
+        self, arguments: list[str], env: dict[str, str], *, stdin: bool = False, within: Sequence[str] = ()
+    ) -> None:
         self.popen = subprocess.Popen(
-            [*ZCHAT, *arguments],
+            [*within, *ZCHAT, *arguments],
             env=env,
             stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -236,17 +239,21 @@ class World:
         """The environment of somebody else on the same machine."""
         return {**self.env, "XDG_STATE_HOME": str(self._folder / "other")}
 
-    def broker(self, *arguments: str, stdin: bool = False, bind: str = "tcp://127.0.0.1:0") -> Process:
+    def broker(
+        self, *arguments: str, stdin: bool = False, bind: str = "tcp://127.0.0.1:0", within: Sequence[str] = ()
+    ) -> Process:
         """Starts a broker and waits until it listens; the clients of this world use it."""
-        found = self.start("broker", "--bind", bind, *arguments, stdin=stdin)
+        found = self.start("broker", "--bind", bind, *arguments, stdin=stdin, within=within)
         self.brokers.append(found)
         self.url = found.wait_out(r"listening on (tcp://\S+)\n").group(1)
         self.env["ZCHAT_URL"] = self.url
         return found
 
-    def start(self, *arguments: str, stdin: bool = False, env: dict[str, str] | None = None) -> Process:
+    def start(
+        self, *arguments: str, stdin: bool = False, env: dict[str, str] | None = None, within: Sequence[str] = ()
+    ) -> Process:
         """Starts a process in pipes."""
-        found = Process(list(arguments), env or self.env, stdin=stdin)
+        found = Process(list(arguments), env or self.env, stdin=stdin, within=within)
         self._started.append(found)
         return found
 
