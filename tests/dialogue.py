@@ -7,7 +7,8 @@ from typing import Any
 
 from zchat import codec, errors
 from zchat.broker.effects import Effects, Level, Publication
-from zchat.broker.hub import FenceMoved, Gone, Hub, Input, Now, Received
+from zchat.broker.hub import Hub
+from zchat.broker.inputs import FenceMoved, Gone, Input, Now, Received
 from zchat.broker.settings import Settings
 from zchat.messages import (
     VERSION,

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from zchat import codec, errors, messages
-from zchat.broker.hub import FenceMoved, Hub, Input, Now, Received
+from zchat.broker.hub import Hub
+from zchat.broker.inputs import FenceMoved, Input, Now, Received
 from zchat.broker.settings import Settings
 from zchat.messages import Hello, Join, Request, Send
 from zchat.store.memory import MemoryStore

@@ -22,7 +22,7 @@ import zmq
 from zchat import codec
 from zchat.address import Address
 from zchat.broker import sockets
-from zchat.broker.hub import Input, Shutdown
+from zchat.broker.inputs import Input, Shutdown
 from zchat.broker.logs import RateLimit
 from zchat.broker.server import Server
 from zchat.broker.settings import Settings

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from zchat.broker.console import GOODBYE, LINE, Console
-from zchat.broker.hub import Announce, Input, Shutdown
+from zchat.broker.inputs import Announce, Input, Shutdown
 
 
 @pytest.fixture(name="pipe")

@@ -10,8 +10,9 @@ from dialogue import DAY, Dialogue, Peer, presences, texts
 
 from zchat import errors
 from zchat.broker.effects import Level
-from zchat.broker.hub import Announce, FenceMoved, Gone, Hub, Input, Now, Received, Shutdown
-from zchat.broker.sessions import Names
+from zchat.broker.hub import Hub
+from zchat.broker.inputs import Announce, FenceMoved, Gone, Input, Now, Received, Shutdown
+from zchat.broker.people import Names
 from zchat.broker.settings import Settings
 from zchat.codec import Malformed
 from zchat.messages import (
@@ -88,7 +89,7 @@ def test_nothing_is_done_for_who_has_not_said_hello(talk: Dialogue) -> None:
     assert isinstance(refused, Refused)
     assert (refused.n, refused.code, refused.retry_ms) == (1, "unknown-session", 1000)
     assert talk.effects.published == {}
-    assert talk.hub.sessions == 0
+    assert len(talk.hub.sessions) == 0
 
 
 def test_what_cannot_be_read_is_refused_alone_and_logged_once(talk: Dialogue) -> None:
@@ -122,7 +123,7 @@ def test_whoever_vanishes_is_lost_after_the_grace(talk: Dialogue) -> None:
     assert not any(effects.published for effects in talk.passes(9.5))
     talk.turn(after=0.5)
     assert presences(talk.published()) == [Presence(2, 0, lost=("ann",))]
-    assert talk.hub.sessions == 0
+    assert len(talk.hub.sessions) == 0
     assert talk.logged[-1] == (Level.INFO, "ann was lost")
 
 
@@ -136,7 +137,7 @@ def test_coming_back_within_the_grace_makes_no_noise(talk: Dialogue) -> None:
     back.fences()
     assert back.joins().names == ("ann",)
     assert not any(effects.published for effects in talk.passes(30))
-    assert talk.hub.sessions == 1
+    assert len(talk.hub.sessions) == 1
     assert back.says("still here").seq == 1
 
 
@@ -155,9 +156,9 @@ def test_either_connection_alone_does_not_keep_a_session(talk: Dialogue) -> None
     talk.turn(ann.unfenced(), Gone(bob.id))
     assert ann.heard == [Unfenced()]
     talk.passes(9.5)
-    assert talk.hub.sessions == 2
+    assert len(talk.hub.sessions) == 2
     talk.passes(1.5)
-    assert talk.hub.sessions == 0
+    assert len(talk.hub.sessions) == 0
 
 
 def test_graces_end_in_the_order_in_which_they_began(talk: Dialogue) -> None:
@@ -176,25 +177,25 @@ def test_a_silent_visitor_is_over_after_a_minute(talk: Dialogue) -> None:
     talk.passes(59.5)
     assert visitor.asks(Ping(1)) == [Pong(1)]
     talk.passes(59.5)
-    assert talk.hub.sessions == 1
+    assert len(talk.hub.sessions) == 1
     talk.turn(after=0.5)
-    assert talk.hub.sessions == 0
+    assert len(talk.hub.sessions) == 0
     assert visitor.refused(Ping(1)) == "unknown-session"
 
 
 def test_a_silent_session_with_a_fence_stays(talk: Dialogue) -> None:
     talk.person("ann", "lobby")
     talk.passes(600, step=1.0)
-    assert talk.hub.sessions == 1
+    assert len(talk.hub.sessions) == 1
 
 
 def test_a_visitor_whose_connection_ends_has_the_grace(talk: Dialogue) -> None:
     visitor = talk.visitor()
     talk.turn(Gone(visitor.id))
     talk.passes(9.5)
-    assert talk.hub.sessions == 1
+    assert len(talk.hub.sessions) == 1
     talk.turn(after=0.5)
-    assert talk.hub.sessions == 0
+    assert len(talk.hub.sessions) == 0
 
 
 def test_a_loop_that_stalled_expires_nobody(talk: Dialogue) -> None:
@@ -203,7 +204,7 @@ def test_a_loop_that_stalled_expires_nobody(talk: Dialogue) -> None:
     ann.vanishes()
     talk.turn(after=86_400.0)
     talk.turn(after=0.1)
-    assert talk.hub.sessions == 2
+    assert len(talk.hub.sessions) == 2
     talk.turn(after=3600.0)
     back = ann.returns()
     assert back.hello().resumed
@@ -214,9 +215,9 @@ def test_a_clock_that_goes_back_expires_nobody_and_does_not_freeze(talk: Dialogu
     ann = talk.person("ann", "lobby")
     ann.vanishes()
     talk.turn(after=-500.0)
-    assert talk.hub.sessions == 1
+    assert len(talk.hub.sessions) == 1
     talk.passes(10)
-    assert talk.hub.sessions == 0
+    assert len(talk.hub.sessions) == 0
 
 
 def test_the_wall_clock_is_only_shown(talk: Dialogue) -> None:
@@ -226,7 +227,7 @@ def test_the_wall_clock_is_only_shown(talk: Dialogue) -> None:
         effects = talk.hub.committed(talk.store.commit(work))
         ann.n += 1
         assert effects.replies[ann.id] == [Ack(ann.n, "lobby", ann.n, ms)]
-    assert talk.hub.sessions == 1
+    assert len(talk.hub.sessions) == 1
 
 
 def test_the_wait_is_never_long_and_ends_with_what_falls_due(talk: Dialogue) -> None:
@@ -260,7 +261,7 @@ def test_a_client_that_lost_its_token_takes_over_as_well(talk: Dialogue) -> None
     welcome = back.hello()
     assert (welcome.resumed, welcome.last, welcome.name) == (False, 1, "ann")
     assert ann.heard == [Failed(0, "superseded", errors.Superseded.says)]
-    assert talk.hub.sessions == 1
+    assert len(talk.hub.sessions) == 1
     assert back.says("two").n == 2
 
 
@@ -280,7 +281,7 @@ def test_hello_again_on_the_same_connection_opens_anew(talk: Dialogue) -> None:
     welcome = ann.hello(client=talk.secret(), resume=None)  # the fence is its own still
     assert (welcome.resumed, welcome.name, welcome.last) == (False, "ann", 0)
     assert presences(talk.published()) == [Presence(2, 0, left=("ann",))]
-    assert talk.hub.sessions == 1
+    assert len(talk.hub.sessions) == 1
     ann.fences()
     assert ann.heard == [Fenced(2)]
     assert ann.joins().names == ("ann",)
@@ -292,10 +293,10 @@ def test_the_same_hello_twice_does_not_supersede_itself(talk: Dialogue) -> None:
     (welcome,) = ann.asks(ann.greeting(q=1), ann.greeting(q=2))
     assert isinstance(welcome, Welcome)
     assert welcome.q == 2
-    assert talk.hub.sessions == 1
+    assert len(talk.hub.sessions) == 1
     assert ann.asks(Ping(3)) == [Pong(3)]
     ann.asks(Bye(4))
-    assert talk.hub.sessions == 0
+    assert len(talk.hub.sessions) == 0
     talk.person("ann")  # another person: the name is free
 
 
@@ -313,7 +314,7 @@ def test_a_new_fence_makes_the_old_one_nobodys(talk: Dialogue) -> None:
     back.hello()
     talk.turn(ann.unfenced())
     talk.passes(20)
-    assert talk.hub.sessions == 1  # nothing fenced yet: it is known by its requests
+    assert len(talk.hub.sessions) == 1  # nothing fenced yet: it is known by its requests
     back.k = 0
     assert back.fences() == [Fenced(1)]
     talk.turn(FenceMoved(ann.fence, 5, up=True))
@@ -328,7 +329,7 @@ def test_a_fence_of_nobody_is_nothing(talk: Dialogue) -> None:
 def test_goodbye_right_after_hello(talk: Dialogue) -> None:
     ann = talk.stranger()
     assert ann.asks(ann.greeting(name="ann"), Bye(2)) == [Done(2)]
-    assert talk.hub.sessions == 0
+    assert len(talk.hub.sessions) == 0
     talk.person("ann")
 
 
@@ -444,7 +445,7 @@ def test_a_hello_in_a_turn_that_failed_comes_again(talk: Dialogue) -> None:
     ann = Peer(talk, "ann")
     assert ann.hello_fails(q=7) == "store-unavailable"
     assert errors.BY_CODE["store-unavailable"].retryable
-    assert talk.hub.sessions == 0
+    assert len(talk.hub.sessions) == 0
     talk.broken = False
     talk.person("ann").asks(Bye(1))  # the name was nobody's, not even for another person
     assert ann.hello().name == "ann"
@@ -480,7 +481,7 @@ def test_a_private_room_made_in_a_turn_that_failed_is_private_later(talk: Dialog
     (refused,) = ann.asks(Send(1, "@bob", "x"))
     assert isinstance(refused, Refused)
     talk.broken = False
-    (name,) = (name for name in talk.hub.rooms if name.startswith("@"))
+    (name,) = (name for name in talk.hub.rooms.by_name if name.startswith("@"))
     assert ann.says("x", name).room == name
     assert [kept.members for kept in talk.store.rooms() if kept.room == name] == [
         tuple(sorted((ann.person, bob.person)))
@@ -552,7 +553,7 @@ def test_nothing_is_kept_of_sessions_that_are_over(talk: Dialogue) -> None:
     talk.passes(15)
     hub = talk.hub
     assert leftovers(hub) == {}
-    assert (len(hub.people), len(hub.everybody), hub.names) == (0, 0, Names())
+    assert (len(hub.sessions._persons), len(hub.rooms.everybody), hub.names) == (0, 0, Names())
 
 
 def test_a_private_message_to_one_who_is_just_coming_follows_the_welcome(talk: Dialogue) -> None:
@@ -568,14 +569,14 @@ def test_hello_is_understood_only_whole(talk: Dialogue) -> None:
     assert isinstance(stranger.greeting(), Hello)
     assert stranger.hello_fails(version=2) == "wrong-version"
     assert stranger.hello_fails(version=2**63 - 1) == "wrong-version"
-    assert talk.hub.sessions == 0
+    assert len(talk.hub.sessions) == 0
 
 
 def test_people_who_are_here_at_all(talk: Dialogue) -> None:
     ann = talk.person("ann", "lobby", "den")
     talk.person("bob", "den")
     talk.person("cat")
-    assert ann.asks(Who(1)) == [People(1, "", talk.hub.everybody.version, 2, ("ann", "bob"), more=False)]
+    assert ann.asks(Who(1)) == [People(1, "", talk.hub.rooms.everybody.version, 2, ("ann", "bob"), more=False)]
 
 
 NAMES = ["ann", "Ann", "bob", "b0b", None, "admin", ""]
@@ -585,7 +586,7 @@ NUMBERS = [0, 1, 2, 3, 2**31, 2**63 - 1]
 
 def anything(peer: Peer, chance: random.Random) -> Request:
     """A request that may make sense or not."""
-    number, room = chance.choice(NUMBERS), chance.choice([*ROOMS, *peer.dialogue.hub.rooms])
+    number, room = chance.choice(NUMBERS), chance.choice([*ROOMS, *peer.dialogue.hub.rooms.by_name])
     peer.n += 1
     requests: list[Request] = [
         peer.greeting(name=chance.choice(NAMES)),
@@ -630,15 +631,15 @@ def test_whatever_is_said_in_whichever_order_nothing_breaks_and_nothing_stays(se
                 if isinstance(item, Welcome):
                     peer.token, peer.n = item.session, item.last
         assert 0.0 <= talk.hub.wait() <= 1.0
-        assert sum(len(room.roster) for room in talk.hub.rooms.values()) >= len(talk.hub.everybody)
+        assert sum(len(room.roster) for room in talk.hub.rooms.by_name.values()) >= len(talk.hub.rooms.everybody)
     talk.broken = False
     talk.turn(*(Gone(peer.id) for peer in peers))
     talk.turn(*(FenceMoved(fence, k, up=False) for peer in peers for fence in (peer.fence, *shared) for k in range(3)))
     talk.passes(70, step=1.0)
     assert leftovers(talk.hub) == {}
-    assert (talk.hub.sessions, len(talk.hub.people), len(talk.hub.everybody)) == (0, 0, 0)
+    assert (len(talk.hub.sessions), len(talk.hub.sessions._persons), len(talk.hub.rooms.everybody)) == (0, 0, 0)
     assert talk.hub.names == Names()
-    assert all(len(room.roster) == 0 for room in talk.hub.rooms.values())
+    assert all(len(room.roster) == 0 for room in talk.hub.rooms.by_name.values())
 
 
 def leftovers(hub: Hub) -> dict[str, int]:

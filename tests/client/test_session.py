@@ -743,8 +743,9 @@ def test_giving_up_after_an_hour_is_unknown_not_failed(there: Dialogue) -> None:
     (event,) = there.session.events
     assert isinstance(event, heard.NotSent)
     assert (event.ticket, type(event.error)) == (ticket, errors.Unknown)
-    hello = there.asks_one(Hello)
-    assert (hello.resume, there.session.waiting) == (None, 0)
+    there.wants(Reopen())
+    there.lose()
+    assert (there.connect().resume, there.session.waiting) == (None, 0)
 
 
 def test_what_was_never_sent_is_not_given_up(talk: Dialogue) -> None:

@@ -11,7 +11,7 @@ import sys
 from dataclasses import replace
 
 from zchat import address
-from zchat.broker.hub import Input
+from zchat.broker.inputs import Input
 from zchat.broker.server import Server
 from zchat.broker.settings import Settings
 from zchat.broker.sockets import bind, context

@@ -15,7 +15,7 @@ from wires import GREETING, Broker, Client, Raw, Wires, eventually, frame, ready
 
 from zchat import codec
 from zchat.broker.connections import Connections
-from zchat.broker.hub import Announce
+from zchat.broker.inputs import Announce
 from zchat.messages import (
     VERSION,
     Ack,
@@ -164,7 +164,7 @@ def test_parts_that_never_end(wires: Wires, broker: Broker, honest: Client) -> N
 
 
 def test_no_part_is_taken_for_another_peers(wires: Wires, broker: Broker, honest: Client) -> None:
-    (victim,) = (session.peer for session in broker.server.hub._peers.values() if session.name == "honest")
+    (victim,) = (session.peer for session in broker.server.hub.sessions._peers.values() if session.name == "honest")
     assert victim is not None
     bye = codec.encode_requests([Bye(1)])[0]
     raw = opened(wires, broker, "eve")
@@ -364,7 +364,7 @@ def test_who_never_reads_is_cut_and_its_session_kept(wires: Wires, broker: Broke
     raw.requests(hello)
     (welcome,) = raw.replies()
     assert isinstance(welcome, Welcome)
-    fd = broker.server._connections._by_peer[broker.server.hub._tokens[welcome.session].peer or b""][0]
+    fd = broker.server._connections._by_peer[broker.server.hub.sessions._tokens[welcome.session].peer or b""][0]
     said = 0
     while not broker.logged("it does not read"):
         honest.says("x" * 16_000, "@eve")
@@ -406,7 +406,7 @@ def test_a_peer_that_is_gone_before_its_answer(wires: Wires, broker: Broker, hon
     honest.chats()
     known = broker.server._connections
     eventually(lambda: (len(known._by_peer), len(known._by_fd), len(known._ended)) == (1, 1, 0), "the others are gone")
-    eventually(lambda: list(broker.server.hub._peers) == list(known._by_peer), "and have no sessions")
+    eventually(lambda: list(broker.server.hub.sessions._peers) == list(known._by_peer), "and have no sessions")
 
 
 def test_the_operator_is_heard_in_the_midst_of_it(wires: Wires, broker: Broker, honest: Client) -> None:

@@ -13,7 +13,7 @@ from wires import Broker, Context, Wires, eventually, terminate
 from zchat import codec, errors
 from zchat.address import Address, parse
 from zchat.broker import sockets
-from zchat.broker.hub import Announce, Shutdown
+from zchat.broker.inputs import Announce, Shutdown
 from zchat.messages import (
     VERSION,
     Ack,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
-from zchat.broker.hub import Announce, Input, Shutdown
+from zchat.broker.inputs import Announce, Input, Shutdown
 
 LINE = 16 * 1024
 """Bytes of a line at most; what is beyond is a line of its own."""

@@ -1,101 +1,23 @@
-"""A room as the hub knows it: its head, and who is in it."""
+"""Rooms as the hub knows them: their heads, who follows them, and what is still to be told of them."""
 
 from __future__ import annotations
 
-from collections import Counter
+import hashlib
+from bisect import insort
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from zchat.messages import Presence
+from zchat import errors
+from zchat.broker.effects import Level
+from zchat.broker.roster import Roster
+from zchat.broker.turn import Turn
+from zchat.messages import LOBBY, Event, Head
+from zchat.store.base import NewRoom, RoomRecord
 
-
-@dataclass(slots=True)
-class Roster:
-    """Who is in a room, by name and number of sessions; changes are told once a turn.
-
-    Attributes:
-        version: rises with every presence told; by two where the names that changed are left out, so that whoever
-            knew the others asks.
-    """
-
-    version: int = 0
-    _names: Counter[str] = field(default_factory=Counter)
-    _sorted: list[str] | None = None
-    _before: dict[str, bool] = field(default_factory=dict)  # names touched since the last presence: were they in?
-    _lost: set[str] = field(default_factory=set)
-    _renamed: dict[str, str] = field(default_factory=dict)  # new name: old name
-
-    def __len__(self) -> int:
-        return len(self._names)
-
-    def __contains__(self, name: str) -> bool:
-        return name in self._names
-
-    def add(self, name: str) -> None:
-        """One more session of that name is in."""
-        self._touch(name)
-        self._names[name] += 1
-
-    def remove(self, name: str, *, lost: bool = False) -> None:
-        """One session of that name is out: it left, or it was lost."""
-        self._touch(name)
-        self._names[name] -= 1
-        if not self._names[name]:
-            del self._names[name]
-            if lost:
-                self._lost.add(name)
-
-    def rename(self, old: str, new: str) -> None:
-        """A session that is in goes by another name."""
-        self.remove(old)
-        self.add(new)
-        self._renamed[new] = self._renamed.pop(old, old)
-
-    def names(self) -> list[str]:
-        """Everybody in it, in order; not to be changed."""
-        if self._sorted is None:
-            self._sorted = sorted(self._names)
-        return self._sorted
-
-    def presence(self, named: int) -> Presence | None:
-        """What changed since the last call, or None if nothing did.
-
-        Args:
-            named: people up to which names are told, and changes.
-        """
-        joined = {name for name, was in self._before.items() if not was and name in self._names}
-        gone = {name for name, was in self._before.items() if was and name not in self._names}
-        renamed = [(old, new) for new, old in self._renamed.items() if new in joined and old in gone]
-        lost = self._lost & gone
-        self._before, self._lost, self._renamed = {}, set(), {}
-        if not joined and not gone:
-            return None
-        self.version += 1
-        if len(self._names) > named:
-            return Presence(self.version, len(self._names))
-        if len(joined) + len(gone) > named:
-            self.version += 1
-            return Presence(self.version, len(self._names))
-        for old, new in renamed:
-            gone.discard(old)
-            joined.discard(new)
-        return Presence(
-            self.version,
-            len(self._names),
-            _ordered(joined),
-            _ordered(gone - lost),
-            _ordered(lost & gone),
-            tuple(sorted(renamed)),
-        )
-
-    def _touch(self, name: str) -> None:
-        self._before.setdefault(name, name in self._names)
-        self._lost.discard(name)
-        self._sorted = None
-
-
-def _ordered(names: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted(names))
+if TYPE_CHECKING:
+    from zchat.broker.sessions import Session
 
 
 @dataclass(slots=True)
@@ -123,3 +45,145 @@ class Room:
     said: float = 0.0
     quieting: bool = False
     told: float = float("-inf")
+
+
+class Rooms:
+    """All rooms of a broker.
+
+    Args:
+        turn: the turn under way.
+        kept: what the store keeps.
+
+    Attributes:
+        by_name: every room; a private one under its id.
+        public: the names of the public ones, in order.
+        everybody: who is in any room.
+    """
+
+    def __init__(self, turn: Turn, kept: Iterable[RoomRecord]) -> None:
+        self._turn = turn
+        self.by_name: dict[str, Room] = {
+            record.room: Room(record.room, record.head, kept=True, members=record.members) for record in kept
+        }
+        self.public = sorted(room.name for room in self.by_name.values() if not room.members)
+        self.everybody = Roster()
+        self._private: dict[bytes, list[Room]] = {}
+        for room in self.by_name.values():
+            self._note_members(room)
+        self._quieting: deque[tuple[float, Room]] = deque()
+        self._changed: dict[str, Room] = {}  # whose roster has something to tell
+        self.make(LOBBY)
+
+    def make(self, name: str, members: tuple[bytes, ...] = ()) -> Room:
+        """A room by its canonical name, made if it is not there.
+
+        Raises:
+            errors.LimitReached: there are too many rooms.
+        """
+        room = self.by_name.get(name)
+        if room is None:
+            if len(self.by_name) >= self._turn.settings.max_rooms:
+                raise errors.LimitReached("there are as many rooms as the broker allows: use one that is there")
+            room = self.by_name[name] = Room(name, members=members)
+            if not members:
+                insort(self.public, name)
+            self._note_members(room)
+        if not room.kept:
+            self._turn.work.rooms.append(NewRoom(name, room.members))
+        return room
+
+    def make_private(self, one: bytes, other: bytes) -> Room:
+        """The room of two persons, made if it is not there.
+
+        Raises:
+            errors.LimitReached: one of them has too many.
+        """
+        # The id says nothing of whose it is to those who do not know both secrets, and every broker makes the same one.
+        pair = (min(one, other), max(one, other))
+        name = "@" + hashlib.blake2b(b"\0".join(part.hex().encode() for part in pair), digest_size=12).hexdigest()
+        if name not in self.by_name:
+            for person in pair:
+                if len(self._private.get(person, ())) >= self._turn.settings.max_private_rooms:
+                    raise errors.LimitReached("too many private conversations")
+        return self.make(name, pair)
+
+    def private(self, person: bytes) -> list[Room]:
+        """A person's private rooms."""
+        return self._private.get(person, [])
+
+    def _note_members(self, room: Room) -> None:
+        for person in set(room.members):
+            self._private.setdefault(person, []).append(room)
+
+    # Who follows them -----------------------------------------------------------------------------------------------
+
+    def enter(self, session: Session, room: Room, *, quiet: bool) -> None:
+        """A session follows a room, and unless quiet is in its roster."""
+        if not session.rooms.get(room.name, False) and not quiet and session.name is not None:
+            room.roster.add(session.name)
+            self.everybody.add(session.name)
+            session.rooms[room.name] = True
+            self._changed[room.name] = room
+            self._turn.log(Level.INFO, f"{session.name} joined {room.name}", session.peer)
+        session.rooms.setdefault(room.name, False)
+
+    def leave(self, session: Session, name: str, *, lost: bool = False) -> None:
+        """A session follows a room no longer."""
+        if session.rooms.pop(name, False) and session.name is not None:
+            room = self.by_name[name]
+            room.roster.remove(session.name, lost=lost)
+            self.everybody.remove(session.name)
+            self._changed[name] = room
+
+    def rename(self, session: Session, name: str) -> None:
+        """A session that has a name goes by another one, which is its own already."""
+        for joined, present in session.rooms.items():
+            if present and session.name is not None:
+                room = self.by_name[joined]
+                room.roster.rename(session.name, name)
+                self.everybody.rename(session.name, name)
+                self._changed[joined] = room
+        session.name = name
+
+    # What is told of them -------------------------------------------------------------------------------------------
+
+    def spoke(self, room: Room, event: Event) -> None:
+        """An event was appended; if the room is public it is published."""
+        turn = self._turn
+        room.head, room.moved, room.said = event.seq, turn.number, turn.clock
+        if not room.members:
+            turn.effects.publication(room.name).events.append(event)
+            if not room.quieting:
+                room.quieting = True
+                self._quieting.append((turn.clock + turn.settings.quiet, room))
+
+    def publish_presence(self) -> None:
+        """Tells who came and went; of a crowd not too often."""
+        turn = self._turn
+        for name, room in list(self._changed.items()):
+            crowded = len(room.roster) > turn.settings.named_members
+            if crowded and room.told + turn.settings.crowd_pause > turn.clock:
+                continue
+            del self._changed[name]
+            presence = room.roster.presence(turn.settings.named_members)
+            if presence is not None:
+                room.told, room.moved = turn.clock, turn.number
+                turn.effects.publication(name).states.append(presence)
+        self.everybody.presence(0)  # nobody is told: only forgets what changed
+
+    def publish_heads(self) -> None:
+        """Says the heads of rooms that went quiet once more, so that a lost tail is noticed."""
+        turn = self._turn
+        while self._quieting and self._quieting[0][0] <= turn.clock:
+            _, room = self._quieting.popleft()
+            if room.said + turn.settings.quiet > turn.clock:
+                self._quieting.append((room.said + turn.settings.quiet, room))
+            else:
+                room.quieting = False
+                turn.effects.publication(room.name).states.append(Head(room.head))
+
+    def due(self) -> float:
+        """When there is something to tell next, by the hub's clock; infinite if there is not."""
+        quiet = self._quieting[0][0] if self._quieting else float("inf")
+        pause = self._turn.settings.crowd_pause
+        return min(quiet, min((room.told + pause for room in self._changed.values()), default=float("inf")))

@@ -18,7 +18,8 @@ import zmq
 from zchat import codec, errors
 from zchat.broker.connections import Connections, Subscribers, cut
 from zchat.broker.effects import Effects
-from zchat.broker.hub import FenceMoved, Gone, Hub, Input, Now, Received
+from zchat.broker.hub import Hub
+from zchat.broker.inputs import FenceMoved, Gone, Input, Now, Received
 from zchat.broker.settings import Settings
 from zchat.broker.sockets import Sockets, monitored
 from zchat.messages import Failed, Message, Request

@@ -1,10 +1,17 @@
-"""Sessions as the hub knows them, and the names they go by."""
+"""Sessions: who has one, where it is reached, and when it is over."""
 
 from __future__ import annotations
 
+from collections import OrderedDict
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from zchat import errors, names
+from zchat import errors
+from zchat.broker.effects import Level
+from zchat.broker.people import Names
+from zchat.broker.rooms import Rooms
+from zchat.broker.turn import Turn
+from zchat.messages import Fenced, Reply, Unfenced
 from zchat.store.base import ClientRecord
 
 
@@ -53,73 +60,162 @@ class Session:
     beat: int = 0
 
 
-@dataclass(slots=True)
-class _Holder:
-    name: str
-    person: bytes
-    looks: frozenset[str]
-    sessions: int = 0
+class Sessions:
+    """All sessions of a broker.
+
+    Args:
+        turn: the turn under way.
+        rooms: what ending sessions leave.
+        names: what they go by, and no longer.
+    """
+
+    def __init__(self, turn: Turn, rooms: Rooms, names: Names) -> None:
+        self._turn = turn
+        self._rooms = rooms
+        self._names = names
+        self._peers: dict[bytes, Session] = {}
+        self._tokens: dict[bytes, Session] = {}
+        self._clients: dict[bytes, Session] = {}
+        self._fences: dict[bytes, Session] = {}
+        self._persons: dict[bytes, set[Session]] = {}
+        self._unfenced: OrderedDict[Session, float] = OrderedDict()  # since when nothing was heard, oldest first
+        self._leaving: dict[Session, float] = {}  # when the grace ends, soonest first, since all have the same grace
+
+    def __len__(self) -> int:
+        return len(self._tokens)
+
+    def at(self, peer: bytes) -> Session | None:
+        """The session that a peer has, if it said hello."""
+        return self._peers.get(peer)
+
+    def resumable(self, token: bytes) -> Session | None:
+        """The session of a resume token, if it is still there."""
+        return self._tokens.get(token)
+
+    def fenced(self, fence: bytes) -> Session | None:
+        """The session of a fence token."""
+        return self._fences.get(fence)
+
+    def of(self, person: bytes) -> Iterator[Session]:
+        """A person's sessions."""
+        yield from self._persons.get(person, ())
+
+    def reply(self, session: Session, item: Reply) -> None:
+        """Sends something to a session, if it is connected."""
+        self._turn.effects.reply(session.peer, item)
+
+    def tell_all(self, item: Reply) -> None:
+        """Sends something to everybody who is connected."""
+        for peer in self._peers:
+            self._turn.effects.reply(peer, item)
+
+    # Coming and going -----------------------------------------------------------------------------------------------
+
+    def begin(self, session: Session, peer: bytes) -> None:
+        """A session begins or comes back at a peer. Whoever was this client, or at this peer, is over."""
+        for old in dict.fromkeys((self._clients.get(session.client), self._peers.get(peer))):
+            if old is not None and old is not session:
+                if old.peer != peer:
+                    self._supersede(old)
+                self.end(old)
+        self._peers[peer] = session
+        self._tokens[session.token] = self._clients[session.client] = self._fences[session.fence] = session
+        self._persons.setdefault(session.person, set()).add(session)
+        self._leaving.pop(session, None)
+        session.hears = None  # its SUB is connected anew as well
+        self._unfenced[session] = self._turn.clock
+        self._unfenced.move_to_end(session)
+
+    def rebind(self, session: Session, peer: bytes, fence: bytes) -> None:
+        """A session is reached at another peer from now on; whoever was there before is told so."""
+        if session.peer != peer:
+            self._supersede(session)
+        if session.fence != fence:
+            self._fences.pop(session.fence, None)
+            session.fence = fence
+        session.peer = peer
+
+    def end(self, session: Session, *, lost: bool = False) -> None:
+        """A session is over: its person left, or was lost."""
+        for name in list(session.rooms):
+            self._rooms.leave(session, name, lost=lost)
+        if session.name is not None:
+            self._names.release(session.name)
+        for table, key in (
+            (self._peers, session.peer),
+            (self._tokens, session.token),
+            (self._clients, session.client),
+            (self._fences, session.fence),
+        ):
+            if key is not None and table.get(key) is session:
+                del table[key]
+        mine = self._persons.get(session.person, set())
+        mine.discard(session)
+        if not mine:
+            self._persons.pop(session.person, None)
+        self._unfenced.pop(session, None)
+        self._leaving.pop(session, None)
+        self._turn.log(Level.INFO, f"{called(session)} {'was lost' if lost else 'left'}", session.peer)
+        session.peer = None
+
+    def _supersede(self, session: Session) -> None:
+        if session.peer is not None:
+            self._turn.fail(session.peer, 0, errors.Superseded())
+            self._peers.pop(session.peer, None)
+            session.peer = None
+
+    # Signs of life --------------------------------------------------------------------------------------------------
+
+    def heard(self, session: Session) -> None:
+        """A request came: a session that is known only by its requests is alive."""
+        if session in self._unfenced:
+            self._unfenced[session] = self._turn.clock
+            self._unfenced.move_to_end(session)
+
+    def gone(self, peer: bytes) -> None:
+        """A peer's connection ended: its session has the grace to come back."""
+        session = self._peers.pop(peer, None)
+        if session is not None:
+            session.peer = None
+            self._unfenced.pop(session, None)
+            self._may_leave(session)
+
+    def fence_reached(self, fence: bytes, k: int) -> None:
+        """A session's fence came over SUB."""
+        session = self._fences.get(fence)
+        if session is not None:
+            session.hears = True
+            self._unfenced.pop(session, None)
+            if session.peer is not None:
+                self._leaving.pop(session, None)
+            self.reply(session, Fenced(k))
+
+    def fence_lost(self, fence: bytes) -> None:
+        """The connection of a session's SUB ended: it has the grace to come back."""
+        session = self._fences.get(fence)
+        if session is not None and session.hears:
+            session.hears = False
+            self._may_leave(session)
+            self.reply(session, Unfenced())
+
+    def _may_leave(self, session: Session) -> None:
+        self._leaving.setdefault(session, self._turn.clock + self._turn.settings.grace)
+
+    def expire(self) -> None:
+        """Ends those whose grace is over, and those that never fenced and are silent."""
+        clock = self._turn.clock
+        while self._leaving and next(iter(self._leaving.values())) <= clock:
+            self.end(next(iter(self._leaving)), lost=True)
+        while self._unfenced and next(iter(self._unfenced.values())) + self._turn.settings.silence <= clock:
+            self.end(next(iter(self._unfenced)), lost=True)
+
+    def due(self) -> float:
+        """When a grace ends next, by the hub's clock; infinite if none does."""
+        return next(iter(self._leaving.values()), float("inf"))
 
 
-@dataclass(slots=True)
-class Names:
-    """Which names are in use, by whom. A name belongs to one person, as does everything that looks like it."""
-
-    _held: dict[str, _Holder] = field(default_factory=dict)  # by names.same
-    _by_look: dict[str, set[str]] = field(default_factory=dict)  # look: keys of names with it
-
-    def take(self, wanted: str, person: bytes) -> str:
-        """One more session of a person goes by a name.
-
-        Args:
-            wanted: as the user gave it.
-            person: who asks.
-
-        Returns:
-            The name as it is shown.
-
-        Raises:
-            errors.NameInvalid: it cannot be a name.
-            errors.NameTaken: it is another person's, or looks like one that is.
-        """
-        name = names.person(wanted)
-        key = names.same(name)
-        holder = self._held.get(key)
-        if holder is None:
-            looks = names.looks(name)
-            for look in looks:
-                for other in self._by_look.get(look, ()):
-                    if self._held[other].person != person:
-                        raise errors.NameTaken(f"the name {name} looks like one that is in use: choose another")
-            holder = self._held[key] = _Holder(name, person, looks)
-            for look in looks:
-                self._by_look.setdefault(look, set()).add(key)
-        elif holder.person != person:
-            raise errors.NameTaken(f"the name {holder.name} is taken by another person: choose another")
-        holder.sessions += 1
-        return holder.name
-
-    def release(self, name: str) -> None:
-        """One session fewer goes by that name."""
-        key = names.same(name)
-        holder = self._held[key]
-        holder.sessions -= 1
-        if holder.sessions:
-            return
-        del self._held[key]
-        for look in holder.looks:
-            self._by_look[look].discard(key)
-            if not self._by_look[look]:
-                del self._by_look[look]
-
-    def owner(self, name: str) -> tuple[str, bytes]:
-        """The name as it is shown, and the person who has it.
-
-        Raises:
-            errors.NoSuchPerson: nobody has it, or it cannot be a name.
-        """
-        try:
-            return (holder := self._held[names.same(name)]).name, holder.person
-        except (errors.NameInvalid, KeyError):
-            # Cut short, since the answer is kept for a while.
-            raise errors.NoSuchPerson(f"nobody here is called {name[: names.PERSON_MAX]}") from None
+def called(session: Session | None) -> str:
+    """How the log calls a session."""
+    if session is None:
+        return "a stranger"
+    return session.name or "a visitor"

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from zchat.broker.console import Console
-    from zchat.broker.hub import Input
+    from zchat.broker.inputs import Input
     from zchat.broker.server import Server
     from zchat.messages import Message
 
@@ -90,7 +90,7 @@ def command(
 def _run(server: Server, console: Console | None) -> int:
     """Turns until told to stop; gives the exit code."""
     from zchat.broker.console import GOODBYE
-    from zchat.broker.hub import Shutdown
+    from zchat.broker.inputs import Shutdown
 
     code = OK
 

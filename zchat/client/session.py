@@ -373,7 +373,10 @@ class Session:
             self._requests.append(Heartbeat(self._number()))
             self._beat_due, self._beat_late = float("inf"), now + BEAT_PATIENCE
         if self._outbox.expires() <= now:
-            self._lose_sends(now)
+            self._forget_sends()
+            if self._online:
+                self._reopen()
+                return
         self._transmit_sends(now)
         self._read_due(now)
 
@@ -431,7 +434,8 @@ class Session:
             self._begin_anew()
         self._stamp = stamp
         if not self._outbox.agrees(welcome.last, vouched):
-            self._lose_sends(now)
+            self._forget_sends()
+            self._say_hello(now)
             return
         self._welcome = welcome
         self.name = welcome.name
@@ -472,15 +476,14 @@ class Session:
             self._reach(known, told.head, now)
         self._met = True
 
-    def _lose_sends(self, now: float) -> None:
+    def _forget_sends(self) -> None:
+        """Numbers begin anew under another id, with the next hello."""
         for pending in self._outbox.restart():
             error = errors.Unknown("no answer could be had: whether it was stored is unknown")
             self.events.append(heard.NotSent(pending.ticket, error))
         for k in self._fences:
             self._commands.append(Unsubscribe(fence_topic(self._fence, k)))
         self._client, self._fence, self._fences, self._resume = self._token(16), self._token(16), [], None
-        if self._online:
-            self._say_hello(now)
 
     # Fence and rooms --------------------------------------------------------------------------------------------------
 
@@ -517,15 +520,15 @@ class Session:
     def _reached_fence(self, k: int) -> None:
         if k not in self._fences:
             return
-        self._fenced = max(k, self._fenced)
+        before, self._fenced = self._fenced, max(k, self._fenced)
         # None is kept: when many clients go at once, libzmq walks through all topics for each of them.
         while self._fences and self._fences[0] <= k:
             self._commands.append(Unsubscribe(fence_topic(self._fence, self._fences.pop(0))))
         if all(room.k <= self._fenced for room in self._rooms.values()):
             self._fence_due = None
         for room in self._rooms.values():
-            if not room.joined:
-                self._join(room)
+            if before < room.k:
+                self._join_again(room)
 
     def _lost_fence(self, now: float) -> None:
         """SUB was cut, and reconnects by itself: once a new fence is reached, what came meanwhile is asked for."""

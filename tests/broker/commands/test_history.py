@@ -7,7 +7,7 @@ from dialogue import Dialogue, texts
 
 from zchat import codec
 from zchat.broker.effects import Publication
-from zchat.broker.hub import Gone, Received
+from zchat.broker.inputs import Gone, Received
 from zchat.messages import Failed, Page, Read, Reply, Send, Stamp
 from zchat.store.memory import MemoryStore
 

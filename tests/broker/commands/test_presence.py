@@ -28,7 +28,7 @@ def test_a_room_that_is_not_there_has_nobody(talk: Dialogue) -> None:
     (failed,) = ann.asks(Who(1, "Nowhere"))
     assert isinstance(failed, Failed)
     assert failed.code == "no-such-room"
-    assert "nowhere" not in talk.hub.rooms
+    assert "nowhere" not in talk.hub.rooms.by_name
     assert ann.refused(Who(2, "two words")) == "name-invalid"
 
 
@@ -37,7 +37,7 @@ def test_taking_another_name(talk: Dialogue) -> None:
     assert ann.asks(Nick(1, " Anna ")) == [Named(1, "Anna")]
     for room in ("lobby", "den"):
         assert presences(talk.published(room)) == [Presence(2, 1, renamed=(("ann", "Anna"),))]
-    assert ann.asks(Who(2)) == [People(2, "", talk.hub.everybody.version, 1, ("Anna",), more=False)]
+    assert ann.asks(Who(2)) == [People(2, "", talk.hub.rooms.everybody.version, 1, ("Anna",), more=False)]
     talk.person("ann")  # another person, since the name is free
     ann.says("as Anna")
     assert "name='Anna'" in str(talk.published().events)
@@ -82,7 +82,7 @@ def test_a_name_that_is_taken_is_refused_at_hello(talk: Dialogue) -> None:
         ("broker", "name-invalid"),
     ):
         assert talk.stranger().hello_fails(name=wanted) == code
-    assert talk.hub.sessions == 1
+    assert len(talk.hub.sessions) == 1
     assert talk.person("ann", person=ann.person).name == "ann"
 
 

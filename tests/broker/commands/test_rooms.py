@@ -47,7 +47,7 @@ def test_leaving(talk: Dialogue) -> None:
     for room in ("lobby", "never-there"):
         assert ann.asks(Leave(4, room)) == [Done(4)]
         assert talk.effects.published == {}
-    assert "never-there" not in talk.hub.rooms
+    assert "never-there" not in talk.hub.rooms.by_name
 
 
 def test_two_sessions_of_a_person_are_there_once(talk: Dialogue) -> None:
@@ -72,7 +72,7 @@ def test_there_are_only_so_many_rooms_for_a_session() -> None:
     talk = Dialogue(max_rooms_joined=2)
     ann = talk.person("ann", "one", "two")
     assert ann.refused(Join(3, "three")) == "limit-reached"
-    assert "three" not in talk.hub.rooms
+    assert "three" not in talk.hub.rooms.by_name
     assert ann.joins("two").names == ("ann",)
     ann.asks(Leave(4, "one"))
     assert ann.joins("three").names == ("ann",)

@@ -74,7 +74,7 @@ def test_a_heartbeat_names_the_rooms_that_moved(talk: Dialogue) -> None:
 
 
 def test_a_heartbeat_knows_of_its_own_turn(talk: Dialogue) -> None:
-    from zchat.broker.hub import Received
+    from zchat.broker.inputs import Received
     from zchat.messages import Send
 
     ann, bob = talk.person("ann", "lobby"), talk.person("bob", "lobby")

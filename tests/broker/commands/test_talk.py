@@ -6,7 +6,7 @@ import pytest
 from dialogue import DAY, Dialogue, Peer, texts
 
 from zchat import errors
-from zchat.broker.hub import Received
+from zchat.broker.inputs import Received
 from zchat.messages import Ack, Bye, Join, Message, Nick, Private, Read, Refused, Reply, Rooms, Send
 from zchat.store.base import Append
 from zchat.store.memory import MemoryStore
@@ -154,7 +154,7 @@ def test_a_visitor_cannot_speak(talk: Dialogue) -> None:
 def test_one_may_speak_in_a_room_without_being_there(talk: Dialogue) -> None:
     ann = talk.person("ann")
     assert ann.says("x", "#Den").room == "den"
-    assert len(talk.hub.rooms["den"].roster) == 0
+    assert len(talk.hub.rooms.by_name["den"].roster) == 0
 
 
 @pytest.mark.parametrize("room", ["", "#", "two words", "a/b", "x" * 65, "x" * 60_000, "a\0b", "a\x1b", "*"])
@@ -162,7 +162,7 @@ def test_what_is_no_room_is_refused(talk: Dialogue, room: str) -> None:
     refused = only_refused(talk.person("ann").asks(Send(1, room, "x")))
     assert refused.code == "name-invalid"
     assert len(refused.detail) < 200
-    assert list(talk.hub.rooms) == ["lobby"]
+    assert list(talk.hub.rooms.by_name) == ["lobby"]
 
 
 def test_there_are_only_so_many_rooms() -> None:
@@ -261,12 +261,12 @@ def test_there_are_only_so_many_private_rooms() -> None:
     assert only_refused(others[2].asks(Send(1, "@ann", "x"))).code == "limit-reached"
     ann.n = 3
     assert ann.says("y", "@bob").seq == 2
-    assert others[2].asks(Send(2, "@bob", "x"))[-1] == Ack(2, next(reversed(talk.hub.rooms)), 1, DAY)
+    assert others[2].asks(Send(2, "@bob", "x"))[-1] == Ack(2, next(reversed(talk.hub.rooms.by_name)), 1, DAY)
 
 
 def test_the_work_of_a_turn_is_in_order(talk: Dialogue) -> None:
     ann = talk.person("ann")
-    work = talk.hub.handle([Received(ann.id, [Send(n, "den", str(n)) for n in (1, 2, 3)])], talk.hub.now)
+    work = talk.hub.handle([Received(ann.id, [Send(n, "den", str(n)) for n in (1, 2, 3)])], talk.hub.turn.now)
     assert [send.text for send in work.sends if isinstance(send, Append)] == ["1", "2", "3"]
     assert {new.room for new in work.rooms} == {"den"}
     talk.hub.committed(talk.store.commit(work))

@@ -70,7 +70,7 @@ def execute(hub: Hub, peer: bytes, session: Session | None, request: Request) ->
         return
     if session is None:
         raise errors.UnknownSession
-    hub.heard(session)
+    hub.sessions.heard(session)
     command = TABLE[type(request)]
     if command.named and session.name is None:
         raise errors.NameNeeded

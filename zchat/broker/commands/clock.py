@@ -20,5 +20,5 @@ def ask(hub: Hub, session: Session, request: Ask) -> None:
     form = WORDS.get(request.word.lower())
     if form is None:
         raise errors.UnknownWord(f"unknown command {request.word[:32]!r}: try {', '.join(WORDS)}")
-    moment = datetime.fromtimestamp(hub.now.ms / 1000, UTC)
-    hub.reply(session, Told(request.q, (moment if request.utc else moment.astimezone()).strftime(form)))
+    moment = datetime.fromtimestamp(hub.turn.now.ms / 1000, UTC)
+    hub.sessions.reply(session, Told(request.q, (moment if request.utc else moment.astimezone()).strftime(form)))

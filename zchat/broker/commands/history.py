@@ -18,7 +18,7 @@ def read(hub: Hub, session: Session, request: Read) -> None:
     if session.reading:
         raise errors.Busy
     private = request.room.startswith("@")
-    room = hub.rooms.get(request.room if private else names.room(request.room))
+    room = hub.rooms.by_name.get(request.room if private else names.room(request.room))
     if room is None or (room.members and session.person not in room.members):
         raise errors.NoSuchRoom
     if session.peer is not None:

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 def who(hub: Hub, session: Session, request: Who) -> None:
     """Who is in a room, or here at all."""
-    roster = hub.everybody
+    roster = hub.rooms.everybody
     room = None
     if request.room:
-        room = hub.rooms.get(names.room(request.room))
+        room = hub.rooms.by_name.get(names.room(request.room))
         if room is None:
             raise errors.NoSuchRoom(f"there is no room {request.room}, or it is not yours")
         roster = room.roster
@@ -29,9 +29,11 @@ def who(hub: Hub, session: Session, request: Who) -> None:
         start = bisect_right(everyone, request.after)
         end = start + hub.settings.page
         told, more = tuple(everyone[start:end]), end < len(everyone)
-        hub.reply(session, People(request.q, room.name if room else "", roster.version, len(roster), told, more))
+        hub.sessions.reply(
+            session, People(request.q, room.name if room else "", roster.version, len(roster), told, more)
+        )
 
-    hub.after(answer)
+    hub.turn.after(answer)
 
 
 def nick(hub: Hub, session: Session, request: Nick) -> None:
@@ -42,6 +44,6 @@ def nick(hub: Hub, session: Session, request: Nick) -> None:
     name = hub.names.take(request.name, session.person)
     hub.names.release(old)
     if name != old:
-        hub.rename(session, name)
-        hub.log(Level.INFO, f"{old} is now {name}", session.peer)
-    hub.reply(session, Named(request.q, name))
+        hub.rooms.rename(session, name)
+        hub.turn.log(Level.INFO, f"{old} is now {name}", session.peer)
+    hub.sessions.reply(session, Named(request.q, name))

@@ -18,31 +18,31 @@ def join(hub: Hub, session: Session, request: Join) -> None:
     name = names.room(request.room)
     if name not in session.rooms and len(session.rooms) >= hub.settings.max_rooms_joined:
         raise errors.LimitReached("as many rooms as one session may follow: leave one first")
-    room = hub.room(name)
-    hub.enter(session, room, quiet=request.quiet)
+    room = hub.rooms.make(name)
+    hub.rooms.enter(session, room, quiet=request.quiet)
 
     def answer() -> None:
         count = len(room.roster)
         told = tuple(room.roster.names()) if count <= hub.settings.named_members else ()
-        hub.reply(session, Joined(request.q, room.name, room.head, room.roster.version, count, told))
+        hub.sessions.reply(session, Joined(request.q, room.name, room.head, room.roster.version, count, told))
 
-    hub.after(answer)
+    hub.turn.after(answer)
 
 
 def leave(hub: Hub, session: Session, request: Leave) -> None:
     """Follows a room no longer; leaving a room that one is not in is no error."""
-    hub.leave(session, names.room(request.room))
-    hub.reply(session, Done(request.q))
+    hub.rooms.leave(session, names.room(request.room))
+    hub.sessions.reply(session, Done(request.q))
 
 
 def rooms(hub: Hub, session: Session, request: Rooms) -> None:
     """Which public rooms there are."""
 
     def answer() -> None:
-        start = bisect_right(hub.public, request.after)
+        start = bisect_right(hub.rooms.public, request.after)
         end = start + hub.settings.page
-        found = (hub.rooms[name] for name in hub.public[start:end])
+        found = (hub.rooms.by_name[name] for name in hub.rooms.public[start:end])
         listed = tuple(RoomInfo(room.name, len(room.roster), room.head) for room in found)
-        hub.reply(session, RoomList(request.q, listed, more=end < len(hub.public)))
+        hub.sessions.reply(session, RoomList(request.q, listed, more=end < len(hub.rooms.public)))
 
-    hub.after(answer)
+    hub.turn.after(answer)

@@ -23,35 +23,35 @@ def hello(hub: Hub, peer: bytes, request: Hello) -> None:
         raise errors.Draining
     session = _resumed(hub, request)
     resumed = session is not None
-    holder = hub.fenced(request.fence)
+    holder = hub.sessions.fenced(request.fence)
     if holder is not None and holder is not session and holder.client != request.client and holder.peer != peer:
         raise errors.BadRequest("hello: the fence is another session's")
     if session is not None:
-        hub.rebind(session, peer, request.fence)
+        hub.sessions.rebind(session, peer, request.fence)
     else:
         session = _opened(hub, peer, request)
     opened = session
 
     def welcome(greeted: Greeted) -> None:
         opened.sends = Client(greeted.record, greeted.record.last)
-        opened.beat = hub.turn
-        hub.reply(opened, _welcome(hub, opened, request.q, greeted, resumed=resumed))
+        opened.beat = hub.turn.number
+        hub.sessions.reply(opened, _welcome(hub, opened, request.q, greeted, resumed=resumed))
 
-    hub.begin(session, peer, request.q, Greeting(session.client, request.stamp), welcome)
+    hub.greet(session, peer, request.q, Greeting(session.client, request.stamp), welcome)
 
 
 def _resumed(hub: Hub, request: Hello) -> Session | None:
-    session = hub.resumable(request.resume) if request.resume is not None else None
+    session = hub.sessions.resumable(request.resume) if request.resume is not None else None
     if session is None or (session.client, session.person) != (request.client, request.person):
         return None
     return session
 
 
 def _opened(hub: Hub, peer: bytes, request: Hello) -> Session:
-    if hub.sessions >= hub.settings.max_sessions:
+    if len(hub.sessions) >= hub.settings.max_sessions:
         raise errors.LimitReached("as many sessions as the broker allows: try again later")
     name = None if request.name is None else hub.names.take(request.name, request.person)
-    hub.log(Level.INFO, f"{name or 'a visitor'} connected", peer)
+    hub.turn.log(Level.INFO, f"{name or 'a visitor'} connected", peer)
     # The public id follows from the secret one, so that a client is known by the same after any restart.
     sender = hashlib.blake2b(request.client, digest_size=8).digest()
     return Session(hub.token(16), peer, name, request.person, request.client, sender, request.fence)
@@ -59,7 +59,7 @@ def _opened(hub: Hub, peer: bytes, request: Hello) -> Session:
 
 def _welcome(hub: Hub, session: Session, q: int, greeted: Greeted, *, resumed: bool) -> Welcome:
     settings = hub.settings
-    mine = hub.private.get(session.person, ())
+    mine = hub.rooms.private(session.person)
     return Welcome(
         q=q,
         session=session.token,
@@ -78,25 +78,25 @@ def _welcome(hub: Hub, session: Session, q: int, greeted: Greeted, *, resumed: b
 
 
 def _interval(hub: Hub) -> float:
-    return max(hub.settings.heartbeat, hub.sessions / hub.settings.heartbeats)
+    return max(hub.settings.heartbeat, len(hub.sessions) / hub.settings.heartbeats)
 
 
 def heartbeat(hub: Hub, session: Session, request: Heartbeat) -> None:
     """Names the session's rooms that moved since the last one."""
 
     def answer() -> None:
-        mine = [*(hub.rooms[name] for name in session.rooms), *hub.private.get(session.person, ())]
+        mine = [*(hub.rooms.by_name[name] for name in session.rooms), *hub.rooms.private(session.person)]
         moved = tuple(Moved(room.name, room.head, room.roster.version) for room in mine if room.moved > session.beat)
-        session.beat = hub.turn
-        hub.reply(session, Beat(request.q, _interval(hub), moved))
+        session.beat = hub.turn.number
+        hub.sessions.reply(session, Beat(request.q, _interval(hub), moved))
 
-    hub.after(answer)
+    hub.turn.after(answer)
 
 
 def ping(hub: Hub, session: Session, request: Ping) -> None:
-    hub.reply(session, Pong(request.q))
+    hub.sessions.reply(session, Pong(request.q))
 
 
 def bye(hub: Hub, session: Session, request: Bye) -> None:
-    hub.reply(session, Done(request.q))
-    hub.end(session)
+    hub.sessions.reply(session, Done(request.q))
+    hub.sessions.end(session)

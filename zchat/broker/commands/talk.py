@@ -24,12 +24,12 @@ def send(hub: Hub, session: Session, request: Send) -> None:
     if sends is None:
         raise errors.UnknownSession("wait for the answer to hello")
     if 0 < request.n <= sends.planned:
-        hub.after(lambda: _again(hub, session, sends, request.n))
+        hub.turn.after(lambda: _again(hub, session, sends, request.n))
         return
     if request.n != sends.planned + 1:
         expected = sends.planned + 1
         detail = f"expected send number {expected}, not {request.n}"
-        hub.reply(session, Refused(request.n, errors.OutOfOrder.code, detail, expected, RETRY_MS))
+        hub.sessions.reply(session, Refused(request.n, errors.OutOfOrder.code, detail, expected, RETRY_MS))
         return
     if hub.draining:
         raise errors.Draining
@@ -48,7 +48,7 @@ def send(hub: Hub, session: Session, request: Send) -> None:
             room.name,
             session.client,
             request.n,
-            hub.now.ms,
+            hub.turn.now.ms,
             session.name or "",
             session.sender,
             request.text,
@@ -60,9 +60,9 @@ def send(hub: Hub, session: Session, request: Send) -> None:
 def _again(hub: Hub, session: Session, sends: Client, n: int) -> None:
     """A repeat gets its outcome again."""
     if n <= sends.known.last:
-        hub.reply(session, sends.known.outcomes.get(n) or Ack(n, "", 0, 0))
+        hub.sessions.reply(session, sends.known.outcomes.get(n) or Ack(n, "", 0, 0))
     else:  # it was planned a moment ago, and the commit failed
-        hub.reply(session, Refused(n, errors.Unavailable.code, errors.Unavailable.says, retry_ms=RETRY_MS))
+        hub.sessions.reply(session, Refused(n, errors.Unavailable.code, errors.Unavailable.says, retry_ms=RETRY_MS))
 
 
 def _check_text(text: str, limit: int) -> None:
@@ -75,11 +75,11 @@ def _check_text(text: str, limit: int) -> None:
 
 def _room(hub: Hub, session: Session, wanted: str) -> Room:
     if not wanted.startswith("@"):
-        return hub.room(names.room(wanted))
-    room = hub.rooms.get(wanted)
+        return hub.rooms.make(names.room(wanted))
+    room = hub.rooms.by_name.get(wanted)
     if room is not None and session.person in room.members:
-        return hub.room(wanted)
+        return hub.rooms.make(wanted)
     name, person = hub.names.owner(wanted[1:])
-    room = hub.private_room(session.person, person)
+    room = hub.rooms.make_private(session.person, person)
     room.called[person] = name
     return room

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dialogue import Dialogue, presences
 
-from zchat.broker.hub import Received
-from zchat.broker.rooms import Roster
+from zchat.broker.inputs import Received
+from zchat.broker.roster import Roster
 from zchat.messages import Join, Leave, Nick, People, Presence, Who
 
 

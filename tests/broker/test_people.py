@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from zchat import errors
-from zchat.broker.sessions import Names
+from zchat.broker.people import Names
 
 ANN, BOB = b"a" * 16, b"b" * 16
 

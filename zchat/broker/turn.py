@@ -1,0 +1,69 @@
+"""The turn under way: its time, what it asks of the store, and what it leads to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from zchat import errors
+from zchat.broker.effects import Effects, Level, Log
+from zchat.broker.inputs import Now
+from zchat.broker.settings import Settings
+from zchat.messages import Failed
+from zchat.store.base import Work
+
+
+class Turn:
+    """What all parts of the hub share.
+
+    Args:
+        settings: bounds and times.
+
+    Attributes:
+        number: of the turn, rising by one.
+        now: its time, as the shell told it.
+        clock: the hub's own clock, in seconds: when things fall due.
+        work: what the store must commit.
+        effects: what is to be done once it has.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.number = 0
+        self.now = Now(0.0, 0)
+        self.clock = 0.0
+        self.work = Work()
+        self.effects = Effects()
+        self._last: float | None = None
+        self._after: list[Callable[[], None]] = []
+
+    def begin(self, now: Now) -> None:
+        """The next turn begins."""
+        # The clock never advances by more than a second a turn: after the loop was stalled (a stopped process, a
+        # suspended machine) what has arrived meanwhile is heard before anyone is expired.
+        self.clock += 0.0 if self._last is None else min(max(now.clock - self._last, 0.0), 1.0)
+        self._last, self.now = now.clock, now
+        self.number += 1
+
+    def after(self, answer: Callable[[], None]) -> None:
+        """Has something done after the commit: what names a head must be."""
+        self._after.append(answer)
+
+    def finish(self) -> None:
+        """The commit is over: does what was to be done after it."""
+        after, self._after = self._after, []
+        for answer in after:
+            answer()
+
+    def take(self) -> Effects:
+        """Gives what the turn leads to; the next has none yet."""
+        done = self.effects
+        self.work, self.effects = Work(), Effects()
+        return done
+
+    def fail(self, peer: bytes | None, q: int, problem: errors.Refusal) -> None:
+        """Refuses a request."""
+        self.effects.reply(peer, Failed(q, problem.code, str(problem)))
+
+    def log(self, level: Level, text: str, peer: bytes | None = None) -> None:
+        """A line for the operator."""
+        self.effects.log.append(Log(level, text, peer))
