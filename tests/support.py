@@ -135,10 +135,10 @@ class Process:
 
 
 class Terminal:
-    """A zchat process in a pseudo-terminal, and what that terminal shows.
+    """A process in a pseudo-terminal, and what that terminal shows.
 
     Args:
-        arguments: after `zchat`.
+        arguments: the command.
         env: its environment.
         columns, lines: of the terminal.
     """
@@ -152,7 +152,7 @@ class Terminal:
         self.before = termios.tcgetattr(slave)
         self.raw = b""
         self.popen = subprocess.Popen(
-            [*ZCHAT, *arguments],
+            arguments,
             env={**env, "TERM": "xterm"},
             stdin=slave,
             stdout=slave,
@@ -258,8 +258,15 @@ class World:
         return found
 
     def terminal(self, *arguments: str, env: dict[str, str] | None = None, columns: int = 100) -> Terminal:
-        """Starts a process in a pseudo-terminal."""
-        found = Terminal(list(arguments), env or self.env, columns=columns)
+        """Starts zchat in a pseudo-terminal."""
+        found = Terminal([*ZCHAT, *arguments], env or self.env, columns=columns)
+        self._started.append(found)
+        return found
+
+    def shell(self, script: str) -> Terminal:
+        """Starts a shell in a pseudo-terminal, whose `python` is ours; what it starts ends with it."""
+        path = f"{Path(sys.executable).parent}{os.pathsep}{self.env['PATH']}"
+        found = Terminal(["sh", "-c", script], {**self.env, "PATH": path})
         self._started.append(found)
         return found
 

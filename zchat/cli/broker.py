@@ -16,6 +16,7 @@ from zchat.cli.exits import INTERRUPTED, OK
 if TYPE_CHECKING:
     from types import FrameType
 
+    from zchat.address import Address
     from zchat.broker.console import Console
     from zchat.broker.inputs import Input
     from zchat.broker.server import Server
@@ -57,7 +58,6 @@ def command(
     no_console: Annotated[bool, typer.Option("--no-console", help="Do not read what the operator types.")] = False,
 ) -> int:
     """Runs a broker until exit, Ctrl-C or SIGTERM. What is typed is told to everybody."""
-    from zchat.address import parse
     from zchat.broker import logs, sockets
     from zchat.broker.console import Console
     from zchat.broker.server import Server
@@ -69,7 +69,7 @@ def command(
     text = BANNER if banner is None else _banner(banner)
     context = sockets.context()
     try:
-        bound = sockets.bind(context, parse(bind), pub_port, bind_wait, insecure=insecure)
+        bound = sockets.bind(context, _address(bind), pub_port, bind_wait, insecure=insecure)
         logs.start(log_level.value)
         server = Server(
             Settings(banner=text, pub_port=bound.pub_port),
@@ -138,6 +138,21 @@ def _show(room: str, message: Message) -> None:
         sys.stdout.flush()
     except OSError:
         pass  # whoever watched has gone; the broker goes on
+
+
+def _address(bind: str) -> Address:
+    """The address out of --bind.
+
+    Raises:
+        errors.BindFailed: it is none.
+    """
+    from zchat.address import BadAddress, parse
+    from zchat.errors import BindFailed
+
+    try:
+        return parse(bind)
+    except BadAddress as error:
+        raise BindFailed(str(error)) from None
 
 
 def _banner(wanted: str) -> str:
