@@ -43,6 +43,17 @@ def eventually(condition: Callable[[], bool], what: str, pump: Callable[[float],
             pump(0.1)
 
 
+def _heed_signals() -> None:
+    # Whoever runs the tests in the background has them ignored.
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _own_terminal() -> None:
+    _heed_signals()
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 class Process:
     """A zchat process in pipes, its output read as it comes.
 
@@ -62,6 +73,7 @@ class Process:
             stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            preexec_fn=_heed_signals,
         )
         self.out = ""
         self.err = ""
@@ -158,7 +170,7 @@ class Terminal:
             stdout=slave,
             stderr=slave,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # it becomes its terminal
+            preexec_fn=_own_terminal,
         )
 
     @property

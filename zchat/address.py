@@ -77,4 +77,4 @@ def parse(url: str) -> Address:
 def check_port(port: int) -> None:
     """Raises BadAddress unless a port lies from 0 to 65535: libzmq silently binds 99999 somewhere else."""
     if not 0 <= port <= 65535:
-        raise BadAddress(f"port {port} is out of range: choose one from 1 to 65535, or 0 for any that is free")
+        raise BadAddress(f"port {port} is out of range: choose one from 1 to 65535")

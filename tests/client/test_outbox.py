@@ -81,6 +81,16 @@ def test_a_storm_of_refusals_is_one_reason_to_go_back() -> None:
     assert taken(box, 10.0 + BACK) == []
 
 
+def test_what_is_sent_again_counts_until_each_is_answered() -> None:
+    box = outbox(3)
+    taken(box)
+    box.go_back(1, 0.0, 0.0)
+    assert taken(box, BACK) == [1]  # the others are not refused yet
+    box.go_back(1, BACK, 0.0)
+    box.go_back(1, BACK, 0.0)
+    assert taken(box, 2 * BACK) == [1, 2]
+
+
 def test_what_is_refused_once_more_is_sent_once_more() -> None:
     box = outbox(2)
     now = 0.0
@@ -96,6 +106,14 @@ def test_going_back_to_what_was_answered_does_nothing() -> None:
     taken(box)
     box.answered(1)
     box.go_back(1, 0.0, 5.0)
+    assert box.due() is None
+
+
+def test_what_was_answered_meanwhile_does_not_fall_due() -> None:
+    box = outbox(1)
+    taken(box)
+    box.go_back(1, 0.0, 5.0)
+    box.answered(1)
     assert box.due() is None
 
 

@@ -140,9 +140,10 @@ class Hub:
         peer = item.peer
         if peer in self._cut:
             return
-        asked = self._asked[peer] = self._asked.get(peer, 0) + len(item.requests)
         session = self.sessions.at(peer)
-        if asked + (session is not None and session.reading) > self.settings.credit:
+        before = self._asked.get(peer, int(session is not None and session.reading))  # a read of an earlier turn
+        asked = self._asked[peer] = before + len(item.requests)
+        if asked > self.settings.credit:
             self.turn.fail(peer, 0, errors.OverCredit())
             self.turn.effects.cuts.append(peer)
             self._cut.add(peer)

@@ -185,12 +185,12 @@ class Server:
             if event == zmq.EVENT_DISCONNECTED:
                 self._connections.ended(value)
             else:
-                log.warning("a connection that does not speak ZeroMQ was closed")
+                log.warning("a connection ended before it spoke ZeroMQ")
         for event, value in monitored(self._sockets.xpub_monitor):
             if event == zmq.EVENT_DISCONNECTED:
                 self._subscribers.ended(value)
             else:
-                log.warning("a connection to the PUB port that does not speak ZeroMQ was closed")
+                log.warning("a connection to the PUB port ended before it spoke ZeroMQ")
 
     # The turn ---------------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from typing import Annotated
 
@@ -46,7 +47,16 @@ def _root(
 
 def main() -> None:
     """Runs the command line, and ends the process with its exit code; errors are one line on stderr."""
+    _open_standard_streams()
     sys.exit(run(sys.argv[1:]))
+
+
+def _open_standard_streams() -> None:
+    """Has 0, 1 and 2 lead nowhere where they were closed: else a socket would get that number, and what is printed."""
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free
+            setattr(sys, name, open(number, "r" if name == "stdin" else "w"))  # noqa: PTH123, SIM115  # for good
 
 
 def run(arguments: list[str]) -> int:

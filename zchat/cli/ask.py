@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from zchat.cli.exits import OK, code_of
 from zchat.cli.options import Patience, Url, visitor
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ def command(
     utc: Annotated[bool, typer.Option("--utc", help="In UTC instead of the broker's zone.")] = False,
     url: Url = None,
     connect_timeout: Patience = 5.0,
-) -> None:
+) -> int:
     """Asks the broker for the day, date or time. Without a word it prompts until quit or exit."""
     from zchat.cli.output import out
     from zchat.text import printable
@@ -28,16 +29,18 @@ def command(
     with visitor(url, connect_timeout) as client:
         if word:
             out(printable(client.day(word, utc=utc)))
-        else:
-            _prompt(client, utc=utc)
+            return OK
+        return _prompt(client, utc=utc)
 
 
-def _prompt(client: Client, *, utc: bool) -> None:
+def _prompt(client: Client, *, utc: bool) -> int:
+    """Answers line by line; gives the exit code: in a pipe an unknown word counts."""
     from zchat.cli.output import out, say
     from zchat.errors import UnknownWord
     from zchat.text import block, printable
 
     sys.stderr.write(f"{block(client.banner, '')}\n")
+    code = OK
     while True:
         if sys.stdin.isatty():
             sys.stderr.write("day, date, time or quit> ")
@@ -45,10 +48,11 @@ def _prompt(client: Client, *, utc: bool) -> None:
         line = sys.stdin.readline()
         word = line.strip()
         if not line or word.lower() in ("quit", "exit"):
-            return
+            return code
         if not word:
             continue
         try:
             out(printable(client.day(word, utc=utc)))
         except UnknownWord as error:
             say(f"{error}, quit")
+            code = OK if sys.stdin.isatty() else code_of(error)

@@ -62,7 +62,7 @@ def command(
     from zchat.broker.console import Console
     from zchat.broker.server import Server
     from zchat.broker.settings import BANNER, Settings
-    from zchat.cli.output import out
+    from zchat.cli.output import out, say
     from zchat.store.memory import MemoryStore
 
     _raise_descriptor_limit()
@@ -79,10 +79,10 @@ def command(
         )
         try:
             out(f"zchat broker listening on {bound.address}")
-            has_console = not no_console and sys.stdin is not None
-            return _run(server, Console(sys.stdin.fileno()) if has_console else None)
+            return _run(server, None if no_console else Console(sys.stdin.fileno()))
         finally:
             server.close()
+            say("the broker has stopped")
     finally:
         context.term()
 
@@ -100,7 +100,8 @@ def _run(server: Server, console: Console | None) -> int:
         server.give(Shutdown(GOODBYE))
 
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, stop)
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as under nohup
+            signal.signal(number, stop)
     _wake_on_signals(server)
     signal.signal(signal.SIGTTIN, signal.SIG_IGN)  # in the background it is not stopped for its console
     while not server.stopping:

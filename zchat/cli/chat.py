@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -193,14 +193,11 @@ class Chat:
                         self._heard.add(key)
             case heard.Presence():
                 where = f"[{printable(event.room)}] " if self._label(event.room) else ""
-                own = {self.client.name}
-                others = heard.Presence(
-                    event.room,
-                    event.count,
-                    tuple(name for name in event.joined if name not in own),
-                    event.left,
-                    event.lost,
-                    event.renamed,
+                own = self.client.name
+                others = replace(
+                    event,
+                    joined=tuple(name for name in event.joined if name != own),
+                    renamed=tuple(pair for pair in event.renamed if pair[1] != own),
                 )
                 for line in output.presence_lines(others):
                     self.note(f"{where}{line}")
@@ -262,7 +259,8 @@ class Chat:
     def _room_list(self, listed: messages.RoomList) -> None:
         for info in listed.rooms:
             people = "1 person" if info.people == 1 else f"{info.people} people"
-            self.note(f"{printable(info.room)}: {people}, {info.head} messages")
+            said = "1 message" if info.head == 1 else f"{info.head} messages"
+            self.note(f"{printable(info.room)}: {people}, {said}")
 
     def _join(self, room: str) -> None:
         self.enter(room)

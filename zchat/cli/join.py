@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zchat.cli.exits import OK, code_of
-from zchat.cli.options import Name, Patience, Url
+from zchat.cli.options import Name, Patience, Url, own_person
 
 if TYPE_CHECKING:
     from zchat.cli.chat import Chat
@@ -22,9 +22,11 @@ _LATE = 30.0
 
 
 def command(
-    room: Annotated[str | None, typer.Argument(metavar="[ROOM]", show_default=False)] = None,
+    room: Annotated[
+        str | None, typer.Argument(metavar="[ROOM]", help="The room to enter. [default: lobby]", show_default=False)
+    ] = None,
     name: Name = None,
-    room_option: Annotated[str, typer.Option("--room", metavar="ROOM", help="The room to enter.")] = "lobby",
+    room_option: Annotated[str | None, typer.Option("--room", metavar="ROOM", help="The same.")] = None,
     url: Url = None,
     connect_timeout: Patience = 5.0,
 ) -> int:
@@ -34,16 +36,20 @@ def command(
     """
     from zchat.cli.chat import Chat
     from zchat.cli.output import say
+    from zchat.messages import LOBBY
 
+    if room is not None and room_option not in (None, room):
+        raise typer.BadParameter(f"name one room to begin with, not both {room} and {room_option}")
+    first = room or room_option or LOBBY
     client = _connect(url, name, connect_timeout)
     with client:
         say(f"connected to {client.address} as {client.name}")
         on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
         chat = Chat(client, waits=not on_terminal)
         if on_terminal:
-            _on_terminal(chat, room or room_option)
+            _on_terminal(chat, first)
         else:
-            _in_pipe(chat, room or room_option)
+            _in_pipe(chat, first)
         if client.session.ended is not None:
             raise client.session.ended
         if client.session.waiting:
@@ -65,7 +71,7 @@ def _connect(url: str | None, name: str | None, patience: float) -> Client:
                 raise errors.NameInvalid("whom to speak as? give --name or set ZCHAT_NAME")
             name = _ask_name()
         try:
-            return connect(url, name=name, timeout=patience)
+            return connect(url, name=name, person=own_person(name), timeout=patience)
         except (errors.NameTaken, errors.NameInvalid) as error:
             if not asks:
                 raise

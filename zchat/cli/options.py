@@ -30,7 +30,21 @@ def visitor(url: str | None, patience: float, *, name: str | None = None) -> Cli
     """A client that is in no room's roster."""
     from zchat.client.sync import connect
 
-    return connect(url, name=name, timeout=patience)
+    return connect(url, name=name, person=None if name is None else own_person(name), timeout=patience)
+
+
+def own_person(name: str) -> bytes:
+    """The secret that owns a name for this user; says so if none can be kept."""
+    import secrets
+
+    from zchat.cli.output import say
+    from zchat.client import identity
+
+    try:
+        return identity.kept_person(name)
+    except OSError as error:
+        say(f"cannot keep what makes the name {name} yours ({error.strerror or error}): it is, until this ends")
+        return secrets.token_bytes(identity.SIZE)
 
 
 def login_name() -> str:

@@ -13,8 +13,8 @@ NAME = "ping"
 
 
 def command(
-    count: Annotated[int, typer.Option("--count", min=1, help="How many.")] = 4,
-    interval: Annotated[float, typer.Option("--interval", min=0.0, help="Seconds between two.")] = 1.0,
+    count: Annotated[int, typer.Option("--count", min=1, metavar="N", help="How many.")] = 4,
+    interval: Annotated[float, typer.Option("--interval", min=0.0, metavar="SECONDS", help="Between two.")] = 1.0,
     json: Json = False,
     url: Url = None,
     connect_timeout: Patience = 5.0,

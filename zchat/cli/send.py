@@ -24,7 +24,9 @@ def command(
     name: Name = None,
     url: Url = None,
     connect_timeout: Patience = 5.0,
-    timeout: Annotated[float, typer.Option("--timeout", min=0.0, help="Seconds to wait for the last ack.")] = 30.0,
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=0.0, metavar="SECONDS", help="How long to wait for the last ack.")
+    ] = 30.0,
 ) -> int:
     """Says TEXT, or every line of stdin, in a room. Ends with 0 when every line is stored."""
     with visitor(url, connect_timeout, name=name or login_name()) as client:

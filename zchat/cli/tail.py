@@ -16,8 +16,10 @@ NAME = "tail"
 def command(
     rooms: Annotated[list[str], typer.Argument(metavar="ROOM...", show_default=False)],
     json: Json = False,
-    count: Annotated[int | None, typer.Option("--count", min=1, help="End after so many messages.")] = None,
-    timeout: Annotated[float | None, typer.Option("--timeout", min=0.0, help="End after so many seconds.")] = None,
+    count: Annotated[int | None, typer.Option("--count", min=1, metavar="N", help="End after so many.")] = None,
+    timeout: Annotated[
+        float | None, typer.Option("--timeout", min=0.0, metavar="SECONDS", help="End after so long.")
+    ] = None,
     presence: Annotated[bool, typer.Option("--presence", help="Also who comes and goes, and notices.")] = False,
     url: Url = None,
     connect_timeout: Patience = 5.0,

@@ -17,33 +17,42 @@ def state_folder() -> Path:
     Raises:
         OSError: there is no home folder.
     """
-    base = os.environ.get("XDG_STATE_HOME")
+    base = os.environ.get("XDG_STATE_HOME", "")
     try:
-        return (Path(base) if base else Path.home() / ".local" / "state") / "zchat"
+        # The specification has relative ones ignored.
+        return (Path(base) if base.startswith("/") else Path.home() / ".local" / "state") / "zchat"
     except RuntimeError as error:
         raise OSError(str(error)) from None
 
 
 def person(name: str) -> bytes:
-    """The secret that owns a name for this user, made at its first use.
+    """The secret that owns a name for this user. Where nothing can be kept it is a fresh one: it lives as long as the
+    process, which then cannot share its name with another. See `kept_person`.
+    """
+    try:
+        return kept_person(name)
+    except OSError:
+        return secrets.token_bytes(SIZE)
 
-    Several programs of one user are one person by it. Where nothing can be kept, it lives as long as the process,
-    which then cannot share its name with another.
+
+def kept_person(name: str) -> bytes:
+    """The secret that owns a name for this user, made at its first use. Several programs of one user are one person by
+    it.
 
     Args:
         name: as the user gave it.
 
     Returns:
         16 random bytes.
+
+    Raises:
+        OSError: it cannot be read or kept.
     """
     # The name itself never becomes part of a path.
     folded = unicodedata.normalize("NFKC", name).casefold().encode("utf-8", "surrogatepass")
-    try:
-        folder = state_folder() / "persons"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        return _kept(folder / hashlib.blake2b(folded, digest_size=16).hexdigest())
-    except OSError:
-        return secrets.token_bytes(SIZE)
+    folder = state_folder() / "persons"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return _kept(folder / hashlib.blake2b(folded, digest_size=16).hexdigest())
 
 
 def _kept(path: Path) -> bytes:
@@ -56,12 +65,12 @@ def _kept(path: Path) -> bytes:
         pass
     # Filled under another name, then linked: nobody ever reads half of it, and of two at once one wins.
     fresh = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-        file.write(secrets.token_bytes(SIZE))
     try:
+        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(secrets.token_bytes(SIZE))
         os.link(fresh, path)
     except FileExistsError:
         pass
     finally:
-        fresh.unlink()
+        fresh.unlink(missing_ok=True)
     return path.read_bytes()

@@ -43,6 +43,7 @@ class Outbox:
     _last: int = 0  # the last number given out
     _next: int = 1  # the next to be handed to the socket
     _high: int = 0  # the highest that ever was
+    _flying: int = 0  # handed over on this connection and not answered, a number that was sent again each time
     _not_before: float | None = None
 
     def __len__(self) -> int:
@@ -64,18 +65,19 @@ class Outbox:
         """The sends to be handed over now.
 
         Args:
-            window: how many may be under way altogether.
+            window: how many may be unanswered altogether.
             now: in seconds.
         """
         if self._not_before is not None and now < self._not_before:
             return []
         self._not_before = None
-        end = min(self._last + 1, self.first + window)
+        start = max(self._next, self.first)
         taken = [
             Send(n, pending.room, pending.text, pending.action)
-            for n in range(max(self._next, self.first), end)
+            for n in range(start, min(start + window - self._flying, self._last + 1))
             if (pending := self._pending.get(n)) is not None
         ]
+        self._flying += len(taken)
         for send in taken:
             pending = self._pending[send.n]
             pending.since = min(pending.since, now)
@@ -86,22 +88,24 @@ class Outbox:
 
     def due(self) -> float | None:
         """When there will be something to hand over; None if not for the time alone."""
-        return self._not_before if self._next <= self._last else None
+        return self._not_before if max(self._next, self.first) <= self._last else None
 
     def expires(self) -> float:
         """When the oldest will have been tried for too long; infinite if none is."""
         return next((pending.since for pending in self._pending.values()), inf) + GIVE_UP
 
     def answered(self, n: int) -> Pending | None:
-        """A number was used up: what it stood for, if it was waited for."""
+        """The answer is that a number was used up: what it stood for, if it was waited for."""
+        self._flying = max(self._flying - 1, 0)
         return self._pending.pop(n, None)
 
     def go_back(self, n: int, now: float, delay: float) -> None:
-        """Sends again from a number on, after a delay in seconds.
+        """The answer is to send again from a number on, after a delay in seconds.
 
         Whatever was sent behind a refused number is refused too. These refusals come until the delay is over, and are
         one reason to go back, not many.
         """
+        self._flying = max(self._flying - 1, 0)
         if n in self._pending:
             self._next = min(self._next, n)
             self._not_before = max(self._not_before or 0.0, now + max(delay, BACK))
@@ -118,7 +122,7 @@ class Outbox:
 
     def again(self) -> None:
         """A new connection: everything not answered is sent again."""
-        self._next = self.first
+        self._next, self._flying = self.first, 0
         self._not_before = None
 
     def restart(self) -> list[Pending]:

@@ -237,7 +237,7 @@ class Session:
         """When `tick` must be called next, in the shell's seconds; infinite if nothing falls due."""
         times = [self._hello_due, self._hello_at, self._fence_due, self._beat_late, self._outbox.expires()]
         if self.open:
-            times += [self._beat_due, self._outbox.due()]
+            times += [self._beat_due, None if self._anew else self._outbox.due()]
             if self._reading is None:
                 times += [room.read_at for room in self._followed()]
         return min((time for time in times if time is not None), default=float("inf"))

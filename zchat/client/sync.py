@@ -115,6 +115,8 @@ class Client:
 
     def __init__(self, url: str | None = None, *, name: str | None = None, person: bytes | None = None) -> None:
         self.address = address.parse(url or default_url())
+        if self.address.port == 0:
+            raise address.BadAddress(f"{self.address} has no port to connect to: write the broker's, as it prints it")
         if person is None:
             person = identity.person(name) if name is not None else secrets.token_bytes(identity.SIZE)
         self.session = Session(name, person, secrets.token_bytes)
@@ -145,8 +147,18 @@ class Client:
 
     def open(self, timeout: float) -> None:
         """Waits until the broker has answered. See `connect`."""
-        why = f"cannot reach a broker at {self.address} within {timeout:g} s: is `zchat broker` running there?"
-        self.wait(lambda: True if self.session.open else None, timeout, errors.Unreachable(why))
+        why = f"cannot reach a broker at {self.address} within {timeout:g} s"
+        try:
+            self.wait(lambda: True if self.session.open else None, timeout, errors.Unreachable(why))
+        except errors.Unreachable:
+            raise errors.Unreachable(f"{why}: {self._hint()}") from None
+
+    def _hint(self) -> str:
+        try:
+            self.address.resolve()
+        except address.BadAddress as error:
+            return str(error)
+        return "is `zchat broker` running there?"
 
     def close(self, timeout: float = 2.0) -> None:
         """Says goodbye, and closes. What was not acknowledged by then is unknown; calling it again does nothing.

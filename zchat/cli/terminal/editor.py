@@ -17,7 +17,7 @@ from wcwidth import iter_graphemes
 from zchat.cli.terminal.keys import Event, Key, Paste
 from zchat.text import printable, width
 
-LINE_LIMIT = 16 * 1024
+LINE_LIMIT = 64 * 1024
 """Bytes of UTF-8 that a line may have."""
 
 HISTORY_LIMIT = 1000
