@@ -21,6 +21,9 @@ VERSION = 1
 
 DEFAULT_PORT = 5555
 
+LATEST_MS = 253_402_300_799_999
+"""The end of the year 9999 UTC: a later time cannot be shown."""
+
 LOBBY = "lobby"
 """The room that is always there."""
 
@@ -188,7 +191,7 @@ class Message(Value, frozen=True, tag="message"):
     @property
     def time(self) -> datetime:
         """When the broker took it, in UTC."""
-        return datetime.fromtimestamp(self.ms / 1000, UTC)
+        return datetime.fromtimestamp(min(self.ms, LATEST_MS) / 1000, UTC)
 
 
 class Unreadable(Value, frozen=True, tag="?"):

@@ -42,7 +42,15 @@ PATCHES = {
 }
 
 SETTINGS = Settings(
-    credit=RESERVE + 4, text_limit=50, grace=3.0, silence=8.0, heartbeat=4.0, page=3, page_size=200, read_budget=4
+    pub_port=5556,
+    credit=RESERVE + 4,
+    text_limit=50,
+    grace=3.0,
+    silence=8.0,
+    heartbeat=4.0,
+    page=3,
+    page_size=200,
+    read_budget=4,
 )
 """Everything small, so that a few messages go over every bound."""
 

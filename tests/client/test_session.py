@@ -13,6 +13,7 @@ from zchat.client import events as heard
 from zchat.client import session as module
 from zchat.client.outbox import GIVE_UP
 from zchat.client.session import (
+    AGAIN,
     BEAT_PATIENCE,
     FENCE_PATIENCE,
     PATIENCE,
@@ -996,3 +997,92 @@ def test_of_frames_of_another_run_only_so_many_are_held(inside: Dialogue) -> Non
     inside.welcome(inside.connect())
     inside.hears(heard.Connected("ann", "hi", again=True))  # the first is gone: all behind it wait for a read
     assert inside.asks_one(Read).after == 5
+
+
+# A broker that cannot be believed -----------------------------------------------------------------------------------
+
+
+def test_what_the_broker_would_cut_us_for_is_not_sent(there: Dialogue) -> None:
+    ticket = there.session.send("lobby", "x" * 101, action=False, now=there.now)
+    named = there.session.send("x" * 2000, "hi", action=False, now=there.now)
+    there.session.join("x" * 2000, quiet=False, now=there.now)
+    q = there.session.ask(lambda q: Who(q, "x" * 2000))
+    there.asks()
+    assert isinstance(there.session.answers[q], errors.NameInvalid)
+    long, name, room = there.session.events
+    assert isinstance(long, heard.NotSent)
+    assert isinstance(name, heard.NotSent)
+    assert isinstance(room, heard.NotEntered)
+    assert (long.ticket, str(long.error)) == (ticket, "the text has 101 bytes and 100 are allowed: say it in parts")
+    assert (name.ticket, type(name.error)) == (named, errors.NameInvalid)
+    say(there, "fits")
+    assert there.asks_one(Send).n == 1
+
+
+@pytest.mark.parametrize("interval", [float("nan"), float("inf"), 1e300, 0.0, -5.0])
+def test_heartbeats_keep_within_reason(there: Dialogue, interval: float) -> None:
+    there.wait(30.0)
+    there.reply(Beat(there.asks_one(Heartbeat).q, interval, ()))
+    there.wait(0.5)
+    there.asks()
+    assert 0.5 <= there.session.due() - there.now <= 3600
+
+
+def test_an_answer_of_another_kind_is_an_error(there: Dialogue) -> None:
+    q = there.session.ask(lambda q: Who(q, "lobby"))
+    there.obey()
+    there.reply(Done(q))
+    assert isinstance(there.session.answers[q], errors.Refusal)
+
+
+def test_a_room_is_renamed_once(talk: Dialogue) -> None:
+    talk.open()
+    talk.session.join("a", quiet=False, now=talk.now)
+    talk.fence(1)
+    talk.reply(Joined(talk.asks_one(Join).q, "b", 0, 1, 1, ("ann",)))
+    talk.fence(2)
+    talk.reply(Joined(talk.asks_one(Join).q, "c", 0, 1, 1, ("ann",)))
+    (event,) = talk.session.events
+    assert isinstance(event, heard.NotEntered)
+
+
+def test_hello_is_not_said_over_and_over(there: Dialogue) -> None:
+    there.reply(Failed(7, "unknown-session", ""))
+    there.welcome(there.asks_one(Hello))  # once is usual
+    for _ in range(3):
+        there.reply(Failed(7, "unknown-session", ""))
+        there.asks()
+        there.wait(AGAIN)
+        there.welcome(there.asks_one(Hello))
+
+
+def test_a_sub_that_is_cut_over_and_over_is_not_fenced_over_and_over(inside: Dialogue) -> None:
+    inside.skip()
+    inside.reply(Unfenced())
+    inside.fence(2)
+    inside.joined(inside.asks_one(Join))
+    inside.skip()
+    inside.reply(Unfenced())
+    inside.wants()
+    inside.wait(FENCE_PATIENCE)
+    inside.fence(3)
+    assert inside.asks_one(Join).room == "lobby"
+
+
+def test_a_broker_that_cannot_be_worked_with_ends_it(talk: Dialogue) -> None:
+    hello = talk.connect()
+    talk.reply(Welcome(hello.q, b"S" * 16, b"annspipe", "ann", 99999, 10, 100, 30.0, 0, vouched=True, resumed=False))
+    (event,) = talk.session.events
+    assert isinstance(event, heard.Ended)
+
+
+def test_a_crowd_that_shrinks_has_names_again(inside: Dialogue) -> None:
+    inside.publish("lobby", states=(Presence(2, 105),))
+    inside.skip()
+    inside.publish("lobby", states=(Presence(3, 46, left=("zoe",)),))
+    who = inside.asks_one(Who)
+    inside.hears(heard.Presence("lobby", 46, left=("zoe",)))
+    inside.reply(People(who.q, "lobby", 3, 46, tuple(str(number) for number in range(46)), more=False))
+    inside.publish("lobby", states=(Presence(4, 45, left=("0",)),))
+    inside.asks()
+    inside.hears(heard.Presence("lobby", 45, left=("0",)))

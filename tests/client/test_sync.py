@@ -162,3 +162,11 @@ def test_what_a_program_does_not_take_is_bounded_and_comes_later(
     assert 50 <= alice._queued < count
     found = [int(message.text.split()[0]) for _, message in zip(range(count), lobby.messages(timeout=45), strict=False)]
     assert found == list(range(count))
+
+
+def test_a_text_that_no_frame_could_hold_is_refused_and_the_connection_stays(alice: zchat.Client) -> None:
+    lobby = alice.join("lobby")
+    with pytest.raises(errors.TooLong, match="70000 bytes"):
+        lobby.send("x" * 70_000)
+    assert lobby.send("short").seq == 1
+    assert not [event for event in alice.drain() if isinstance(event, Disconnected)]

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from zchat import errors, messages
 from zchat.cli import output
 from zchat.client import events as heard
-from zchat.text import block, printable
+from zchat.text import printable
 
 if TYPE_CHECKING:
     from zchat.client.sync import Client
@@ -289,7 +289,7 @@ class Chat:
 
     def _tell(self, word: str, rest: str) -> None:
         ask = partial(messages.Ask, word=word, utc=rest.lower() == "utc")
-        self._ask(ask, lambda told: self.note(block(told.text, "")))
+        self._ask(ask, lambda told: self.note(printable(told.text)))
 
     def _quit(self, _: str) -> None:
         self.over = True

@@ -7,7 +7,10 @@ import sys
 from datetime import UTC, datetime
 
 from zchat.client import events as heard
+from zchat.messages import LATEST_MS
 from zchat.text import block, json_text, printable
+
+_LATEST_MS = LATEST_MS - 24 * 3600 * 1000  # in any zone
 
 INDENT = " " * 9
 """Before continuation lines: as wide as the time, so that none looks like a sender's."""
@@ -46,7 +49,7 @@ def say(line: str) -> None:
 
 def clock(ms: int) -> str:
     """A time of day in the user's zone."""
-    return datetime.fromtimestamp(ms / 1000).astimezone().strftime("%H:%M:%S")
+    return datetime.fromtimestamp(min(ms, _LATEST_MS) / 1000, UTC).astimezone().strftime("%H:%M:%S")
 
 
 def said_line(event: heard.Said, room: str = "") -> str:
@@ -109,7 +112,11 @@ def _json(value: object) -> str:
 
 def stamp(ms: int) -> str:
     """A time as ISO 8601 in UTC, to the millisecond."""
-    return datetime.fromtimestamp(ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return (
+        datetime.fromtimestamp(min(ms, _LATEST_MS) / 1000, UTC)
+        .isoformat(timespec="milliseconds")
+        .replace("+00:00", "Z")
+    )
 
 
 def said_json(event: heard.Said) -> str:

@@ -27,6 +27,9 @@ LAST = 1000
 PAUSE = (0.05, 2.0)
 """Seconds between opening sockets anew: the first time, and at most."""
 
+STEADY = 10.0
+"""Seconds that a connection must last for the next loss to be nothing special."""
+
 _EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
 
 Socket = zmq.Socket[bytes]
@@ -56,6 +59,7 @@ class Link:
         self._monitor: Socket | None = None
         self._sub: Socket | None = None
         self._pause = PAUSE[0]
+        self._connected_at = 0.0
         self._open_at: float | None = 0.0
 
     def sockets(self, *, hear: bool = True) -> list[Socket]:
@@ -85,7 +89,7 @@ class Link:
             self._hear_replies(now, DRAIN)
         if self._sub in ready:
             self._hear_rooms(now, DRAIN)
-        if self.session.open:
+        if self.session.open and now - self._connected_at > STEADY:
             self._pause = PAUSE[0]
         self.obey(now)
 
@@ -164,6 +168,7 @@ class Link:
         while monitor is not None and monitor is self._monitor and int(monitor.get(zmq.EVENTS)) & zmq.POLLIN:
             message: Any = recv_monitor_message(monitor, zmq.NOBLOCK)
             if message["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                self._connected_at = now
                 self.session.connected(now)
             elif message["event"] == zmq.EVENT_DISCONNECTED:
                 # What came before the end is heard first: it may be why.
@@ -189,7 +194,10 @@ class Link:
         if self._dealer is None:
             return
         for frame in frames:
-            self._dealer.send(frame, zmq.NOBLOCK)
+            try:
+                self._dealer.send(frame, zmq.NOBLOCK)
+            except zmq.Again:
+                return  # there is no connection: the monitor tells, and all is asked again
 
 
 def _frames(socket: Socket | None, most: int) -> Iterator[bytes]:

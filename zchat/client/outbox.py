@@ -57,8 +57,12 @@ class Outbox:
     def add(self, room: str, text: str, action: bool) -> int:
         """Queues a message; gives the ticket it is known by."""
         self._last += 1
+        self._pending[self._last] = Pending(self.ticket(), room, text, action)
+        return self._tickets
+
+    def ticket(self) -> int:
+        """A new ticket."""
         self._tickets += 1
-        self._pending[self._last] = Pending(self._tickets, room, text, action)
         return self._tickets
 
     def take(self, window: int, now: float) -> list[Send]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from math import isfinite
 
 from zchat import errors
 from zchat.client import events as heard
@@ -18,6 +19,7 @@ from zchat.codec import fence_topic, room_topic
 from zchat.messages import (
     VERSION,
     Ack,
+    Ask,
     Beat,
     Bye,
     Closing,
@@ -33,9 +35,11 @@ from zchat.messages import (
     Leave,
     Message,
     Named,
+    Nick,
     Notice,
     Page,
     People,
+    Ping,
     Pong,
     Presence,
     Private,
@@ -46,6 +50,7 @@ from zchat.messages import (
     Reply,
     Request,
     RoomList,
+    Rooms,
     Stamp,
     Told,
     Unfenced,
@@ -70,6 +75,18 @@ RESERVE = 32
 
 PAGE = 500
 """Events asked for at a time."""
+
+AGAIN = 1.0
+"""Seconds before hello is said again on a connection where it was answered already, or was refused."""
+
+BEATS = (1.0, 3600.0)
+"""Seconds between two heartbeats at least and at most, whatever the broker says."""
+
+TEXT_LIMIT = 16 * 1024
+"""Bytes of a text at most, before the broker has said."""
+
+NAME_LIMIT = 1024
+"""Characters of anything else at most: the broker takes far less, and cuts who sends a frame that is too long."""
 
 FOREIGN = 1024
 """Frames of another run held until hello has settled it."""
@@ -108,6 +125,16 @@ Command = Transmit | OpenSub | Subscribe | Unsubscribe | Reopen
 
 Answer = Done | Named | People | RoomList | Told | Pong
 
+ANSWERS: dict[type[Request], type[Answer]] = {
+    Who: People,
+    Rooms: RoomList,
+    Nick: Named,
+    Ask: Told,
+    Ping: Pong,
+    Bye: Done,
+}
+"""What each question is answered with."""
+
 
 @dataclass(slots=True, eq=False)
 class _Room:
@@ -119,6 +146,7 @@ class _Room:
         again: whether to join once more when it is.
         joined: whether the broker answered a join over this connection.
         entered: whether the user was told.
+        renamed: whether the broker has called it otherwise than the user.
         names: who is in it, if that is told.
         read_at: when to read what is missing; None if nothing is known to be.
     """
@@ -131,6 +159,7 @@ class _Room:
     again: bool = False
     joined: bool = False
     entered: bool = False
+    renamed: bool = False
     names: set[str] | None = None
     count: int = 0
     version: int = 0
@@ -189,6 +218,8 @@ class Session:
         self._met = False  # whether all private rooms are known up to here
         self._q = 0
         self._hello_q = 0
+        self._greeted_at = float("-inf")
+        self._hellos = 0  # on this connection
         self._hello_due: float | None = None
         self._hello_at: float | None = None
         self._k = 0
@@ -196,6 +227,7 @@ class Session:
         self._fenced = 0
         self._fence_due: float | None = None
         self._fence_tries = 0
+        self._unfenced_at = float("-inf")
         self._sub_open = False
         self._rooms: dict[str, _Room] = {}
         self._private: dict[str, _Private] = {}
@@ -251,6 +283,9 @@ class Session:
             quiet: without being in its roster.
         """
         name = name.removeprefix("#")
+        if len(name) > NAME_LIMIT:
+            self.events.append(heard.NotEntered(name, errors.NameInvalid()))
+            return
         canonical = self.room_names.setdefault(name, name)
         room = self._rooms.get(canonical)
         if room is None:
@@ -281,6 +316,14 @@ class Session:
         Args:
             room: a room, or `@NAME` for a person.
         """
+        limit = self._welcome.text_limit if self._welcome else TEXT_LIMIT
+        size = len(text.encode(errors="replace"))
+        if size > limit or len(room) > NAME_LIMIT:  # the broker would cut us for a frame that is too long
+            ticket = self._outbox.ticket()
+            detail = f"the text has {size} bytes and {limit} are allowed: say it in parts"
+            problem = errors.TooLong(detail) if size > limit else errors.NameInvalid()
+            self.events.append(heard.NotSent(ticket, problem))
+            return ticket
         ticket = self._outbox.add(room, text, action)
         self._transmit_sends(now)
         return ticket
@@ -290,6 +333,9 @@ class Session:
         returned.
         """
         request = make(self._number())
+        if any(len(getattr(request, field, "")) > NAME_LIMIT for field in ("room", "name", "word", "after")):
+            self.answers[request_number(request)] = errors.NameInvalid()
+            return request_number(request)
         self._asked[request_number(request)] = request
         if self.open:
             self._request(request)
@@ -308,7 +354,7 @@ class Session:
 
     def connected(self, now: float) -> None:
         """DEALER is connected."""
-        self._online = True
+        self._online, self._hellos = True, 0
         self._say_hello(now)
 
     def disconnected(self, why: str, now: float) -> None:
@@ -389,6 +435,8 @@ class Session:
             return
         self._hello_q = self._number()
         self._hello_due = now + PATIENCE
+        self._greeted_at = now
+        self._hellos += 1
         self._requests = [
             Hello(
                 self._hello_q,
@@ -404,7 +452,15 @@ class Session:
 
     def _unknown_session(self, now: float) -> None:
         if self._hello_due is None and self._hello_at is None:  # one hello answers for all that were refused
+            self._say_hello_again(now)
+
+    def _say_hello_again(self, now: float) -> None:
+        """Says hello once more on this connection, but not over and over: once is usual, with a new client id."""
+        if self._hellos < 2 or now - self._greeted_at >= AGAIN:
             self._say_hello(now)
+        else:
+            self._offline()
+            self._hello_at = self._greeted_at + AGAIN
 
     def _offline(self) -> None:
         """Nothing is known to be there any more; what is not answered will be asked again."""
@@ -427,6 +483,9 @@ class Session:
         if welcome.q != self._hello_q:
             return
         self._hello_due = None
+        if not 0 < welcome.pub_port < 65536 or welcome.credit < 1:
+            self._end(errors.Refusal("what answers there is no broker that one can work with"))
+            return
         self._resume = welcome.session
         self._senders.add(welcome.sender)
         vouched = welcome.vouched
@@ -435,14 +494,14 @@ class Session:
         self._stamp = stamp
         if not self._outbox.agrees(welcome.last, vouched):
             self._forget_sends()
-            self._say_hello(now)
+            self._say_hello_again(now)
             return
         self._welcome = welcome
         self.name = welcome.name
         self.events.append(heard.Connected(welcome.name, welcome.banner, self._again))
         self._meet(welcome, now)
         self._again = True
-        self._beat_due = now + welcome.heartbeat
+        self._beat_due = now + _beat(welcome.heartbeat)
         self._outbox.again()
         for request in (*(leave for leave, _ in self._leaves.values()), *self._asked.values()):
             self._request(request)
@@ -536,7 +595,11 @@ class Session:
             for room in self._rooms.values():
                 room.joined, room.k = False, self._k + 1
             self._fence_tries = 0
-            self._raise_fence(now)
+            if now - self._unfenced_at >= FENCE_PATIENCE:
+                self._unfenced_at = now
+                self._raise_fence(now)
+            else:
+                self._fence_due = self._unfenced_at = now + FENCE_PATIENCE
 
     def _join(self, room: _Room) -> None:
         if room.q is None and 0 < room.k <= self._fenced:
@@ -554,7 +617,10 @@ class Session:
             return
         room.q = None
         if joined.room != room.name:
-            self._rename(room, joined.room, now)
+            if room.renamed:
+                self._refuse_room(room, errors.Refusal("the broker calls the room otherwise each time"))
+            else:
+                self._rename(room, joined.room, now)
             return
         room.joined = True
         if room.again:
@@ -579,7 +645,7 @@ class Session:
         self.room_names[name] = name
         twin = self._rooms.setdefault(name, room)
         if twin is room:
-            room.name = name
+            room.name, room.renamed = name, True
             self._follow([room], now)
         else:
             twin.quiet = twin.quiet and room.quiet
@@ -591,6 +657,8 @@ class Session:
         if room.names is not None and (missed or room in self._rosters.values()):
             self._ask_roster(room)
             return
+        if room.names is None and (told.joined or told.left or told.lost or told.renamed):
+            self._ask_roster(room)  # it is a crowd no more
         if room.names is not None:
             gone = {*told.left, *told.lost, *(old for old, _ in told.renamed)}
             room.names = (room.names - gone) | {*told.joined, *(new for _, new in told.renamed)}
@@ -717,7 +785,11 @@ class Session:
         if not sure:  # that name may have been another of a room that is followed still
             for room in self._rooms.values():
                 self._join_again(room)
-        if self._asked.pop(item.q, None) is None:
+        request = self._asked.pop(item.q, None)
+        if request is None:
+            return
+        if not isinstance(item, ANSWERS[type(request)]):
+            self.answers[item.q] = errors.Refusal("the broker answered something else than was asked")
             return
         if isinstance(item, Named):
             self.name = item.name
@@ -725,7 +797,7 @@ class Session:
 
     def _beaten(self, beat: Beat, now: float) -> None:
         self._beat_late = None
-        self._beat_due = now + beat.interval
+        self._beat_due = now + _beat(beat.interval)
         for moved in beat.moved:
             room = self._rooms.get(moved.room) or self._private.get(moved.room)
             if room is None and moved.room.startswith("@"):
@@ -754,7 +826,7 @@ class Session:
         if failed.q == self._hello_q and self._hello_due is not None:
             self._hello_due = None
             if problem.retryable:
-                self._hello_at = now + 1.0
+                self._hello_at = now + AGAIN
             else:
                 self._end(problem)
         elif isinstance(problem, errors.UnknownSession):
@@ -774,9 +846,12 @@ class Session:
     def _join_refused(self, q: int, problem: errors.Refusal) -> None:
         room = next((room for room in self._rooms.values() if room.q == q), None)
         if room is not None:
-            self._drop(room)
-            self.room_names = {given: name for given, name in self.room_names.items() if name != room.name}
-            self.events.append(heard.NotEntered(room.name, problem))
+            self._refuse_room(room, problem)
+
+    def _refuse_room(self, room: _Room, problem: errors.Refusal) -> None:
+        self._drop(room)
+        self.room_names = {given: name for given, name in self.room_names.items() if name != room.name}
+        self.events.append(heard.NotEntered(room.name, problem))
 
     def _end(self, problem: errors.ZchatError) -> None:
         self.ended = problem
@@ -805,6 +880,11 @@ class Session:
     def _number(self) -> int:
         self._q += 1
         return self._q
+
+
+def _beat(seconds: float) -> float:
+    """An interval between heartbeats, as the broker wants it within reason."""
+    return min(max(seconds, BEATS[0]), BEATS[1]) if isfinite(seconds) else BEATS[1]
 
 
 def request_number(request: Request) -> int:

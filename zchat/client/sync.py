@@ -27,6 +27,9 @@ QUEUED = 10_000
 read again.
 """
 
+LONGEST = 60.0
+"""Seconds that one poll waits at most."""
+
 T = TypeVar("T")
 
 
@@ -266,8 +269,8 @@ class Client:
         more = True
         while more:
             people = self.ask(partial(Who, room=room, after=found[-1] if found else ""), People)
+            more = people.more and bool(people.names) and (not found or people.names[0] > found[-1])
             found += people.names
-            more = people.more
         return found
 
     def rooms(self) -> list[RoomInfo]:
@@ -276,8 +279,8 @@ class Client:
         more = True
         while more:
             listed = self.ask(partial(Rooms, after=found[-1].room if found else ""), RoomList)
+            more = listed.more and bool(listed.rooms) and (not found or listed.rooms[0].room > found[-1].room)
             found += listed.rooms
-            more = listed.more
         return found
 
     def day(self, word: str, *, utc: bool = False) -> str:
@@ -395,7 +398,7 @@ class Client:
             timeout = 0.0
         self._watch((self._link.generation, self._queued < QUEUED, *fds))
         until = min(self._link.due() - now, inf if timeout is None else timeout)
-        ready: dict[Any, int] = dict(self._poller.poll(None if until == inf else ceil(max(until, 0.0) * 1000)))
+        ready: dict[Any, int] = dict(self._poller.poll(ceil(min(max(until, 0.0), LONGEST) * 1000)))
         now = time.monotonic()
         self._link.receive({one for one in ready if not isinstance(one, int)}, now)
         self._link.tick(now)
