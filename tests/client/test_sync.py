@@ -170,3 +170,22 @@ def test_a_text_that_no_frame_could_hold_is_refused_and_the_connection_stays(ali
         lobby.send("x" * 70_000)
     assert lobby.send("short").seq == 1
     assert not [event for event in alice.drain() if isinstance(event, Disconnected)]
+
+
+def test_a_flood_elsewhere_neither_deafens_nor_grows(
+    world: World, alice: zchat.Client, bob: zchat.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sync, "QUEUED", 50)
+    lobby = alice.join("lobby")
+    for number in range(300):
+        bob.post("@alice", str(number))
+    bob.send("@alice", "last")
+    bob.send("lobby", "heard")
+    assert next(lobby.messages(timeout=30)).text == "heard"
+    private = [event for event in alice.drain() if isinstance(event, Gap | Said)]
+    assert len(private) <= 101
+    assert isinstance(private[0], Gap)
+    assert private[0].first == 1
+    assert private[0].last is not None
+    said = [event.message.seq for event in private[1:] if isinstance(event, Said)]
+    assert said == list(range(private[0].last + 1, 302))

@@ -23,8 +23,8 @@ from zchat.client.session import Session
 from zchat.messages import Ask, Message, Named, Nick, People, Ping, RoomInfo, RoomList, Rooms, Told, Who
 
 QUEUED = 10_000
-"""Events kept for the program at most; beyond, published frames wait in the socket, and what overflows there is
-read again.
+"""Events kept of what the program waits for at most; beyond, published frames wait in the socket, and what overflows
+there is read again. Of what it does not look at, twice as many: then the oldest are dropped, and show as a gap.
 """
 
 LONGEST = 60.0
@@ -129,6 +129,7 @@ class Client:
         self._watched: tuple[int, bool, *tuple[int, ...]] = (-1, True)
         self._queues: dict[str, deque[tuple[int, heard.Event]]] = {}
         self._queued = 0
+        self._awaited: str | None = None  # the room whose events the program waits for; None for all
         self._order = 0
         self._outcomes: dict[int, heard.Sent | heard.NotSent] = {}
         self._entered: dict[str, heard.Entered | heard.NotEntered] = {}
@@ -364,8 +365,9 @@ class Client:
         return found
 
     def _next(self, room: str | None) -> heard.Event | None:
-        if room is not None:
-            queue = self._queues.get(self._canonical(room))
+        self._awaited = None if room is None else self._canonical(room)
+        if self._awaited is not None:
+            queue = self._queues.get(self._awaited)
         else:
             queue = min(self._queues.values(), key=lambda queue: queue[0][0], default=None)
         if not queue:
@@ -375,6 +377,10 @@ class Client:
         if not queue:
             self._queues = {name: queue for name, queue in self._queues.items() if queue}
         return event
+
+    def _backlog(self) -> int:
+        """How much is kept of what the program waits for."""
+        return self._queued if self._awaited is None else len(self._queues.get(self._awaited, ()))
 
     def _canonical(self, room: str) -> str:
         name = room.removeprefix("#")
@@ -396,7 +402,7 @@ class Client:
         self._link.tick(now)
         if self._collect():
             timeout = 0.0
-        self._watch((self._link.generation, self._queued < QUEUED, *fds))
+        self._watch((self._link.generation, self._backlog() < QUEUED, *fds))
         until = min(self._link.due() - now, inf if timeout is None else timeout)
         ready: dict[Any, int] = dict(self._poller.poll(ceil(min(max(until, 0.0), LONGEST) * 1000)))
         now = time.monotonic()
@@ -455,5 +461,37 @@ class Client:
                     self.banner = event.banner
             self._order += 1
             self._queued += 1
-            self._queues.setdefault(getattr(event, "room", ""), deque()).append((self._order, event))
+            name = getattr(event, "room", "")
+            queue = self._queues.setdefault(name, deque())
+            queue.append((self._order, event))
+            # What the program waits for is bounded by not hearing more. That does not hold for the rest, nor for what
+            # comes over DEALER.
+            heard_on = name == self._awaited or (self._awaited is None and name[:1] not in ("", "@"))
+            if len(queue) > 2 * QUEUED and not heard_on:
+                _drop_oldest(queue)
+                self._queued -= 1
         return self._order != before
+
+
+def _drop_oldest(queue: deque[tuple[int, heard.Event]]) -> None:
+    """Drops the oldest of a queue; messages leave a gap in its place."""
+    _, oldest = queue.popleft()
+    place, second = queue[0]
+    lost, more = _numbers(oldest), _numbers(second)
+    if lost is not None:
+        first, last = lost
+        room = getattr(oldest, "room", "")
+        if more is None:  # it is nothing that is numbered: the gap takes its place
+            queue[0] = (place, heard.Gap(room, first, last))
+        else:
+            queue[0] = (place, heard.Gap(room, first, more[1] if last is not None else None))
+
+
+def _numbers(event: heard.Event) -> tuple[int, int | None] | None:
+    """The first and the last number of the messages that an event stands for."""
+    match event:
+        case heard.Said():
+            return event.message.seq, event.message.seq
+        case heard.Gap():
+            return event.first, event.last
+    return None
