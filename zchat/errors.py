@@ -136,7 +136,7 @@ class OutOfOrder(Refusal):
 class Busy(Refusal):
     code = "busy"
     retryable = True
-    says = "one read at a time: the last one is not answered yet"
+    says = "too much at once: try again"
 
 
 # The broker's doing: it passes.

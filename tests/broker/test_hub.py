@@ -265,7 +265,14 @@ def test_a_client_that_lost_its_token_takes_over_as_well(talk: Dialogue) -> None
     assert back.says("two").n == 2
 
 
-@pytest.mark.parametrize("secret", ["person", "client", "resume"])
+def test_a_client_is_one_persons(talk: Dialogue) -> None:
+    ann = talk.person("ann", "lobby")
+    thief = talk.stranger()
+    assert thief.hello_fails(person=talk.secret(), client=ann.client, resume=ann.token) == "bad-request"
+    assert ann.asks(Ping(1)) == [Pong(1)]
+
+
+@pytest.mark.parametrize("secret", ["client", "resume"])
 def test_a_token_resumes_only_with_its_other_secrets(talk: Dialogue, secret: str) -> None:
     ann = talk.person("ann", "lobby")
     thief = talk.stranger()
@@ -366,7 +373,7 @@ def test_requests_that_cannot_be_read_cost_credit_too() -> None:
 
 
 def test_an_unanswered_read_costs_credit() -> None:
-    talk = Dialogue(credit=3, read_budget=1, page=500)
+    talk = Dialogue(credit=3, work_budget=1, page=500)
     ann, bob, cat = (talk.person(name, "lobby") for name in ("ann", "bob", "cat"))
     talk.turn(Received(ann.id, [Read(1, "lobby", 0, 500)]), Received(bob.id, [Read(1, "lobby", 0, 500)]))
     assert len(ann.heard) == 1
@@ -610,7 +617,7 @@ def anything(peer: Peer, chance: random.Random) -> Request:
 def test_whatever_is_said_in_whichever_order_nothing_breaks_and_nothing_stays(seed: int) -> None:
     chance = random.Random(seed)
     talk = Dialogue(
-        named_members=2, max_rooms_joined=3, max_private_rooms=2, max_rooms=8, max_sessions=6, read_budget=2
+        named_members=2, max_rooms_joined=3, max_private_rooms=2, max_rooms=8, max_sessions=6, work_budget=2
     )
     shared = [talk.secret() for _ in range(3)]
     peers = [Peer(talk, None, person=chance.choice(shared)) for _ in range(6)]

@@ -50,7 +50,7 @@ SETTINGS = Settings(
     heartbeat=4.0,
     page=3,
     page_size=200,
-    read_budget=4,
+    work_budget=4,
 )
 """Everything small, so that a few messages go over every bound."""
 

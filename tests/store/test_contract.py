@@ -192,3 +192,16 @@ def test_memory_remembers_so_many_clients_and_outcomes() -> None:
     assert greeted(store, BOB).record.last == 4
     say(store, "x", "y", client=b"cat", n=4)
     assert list(greeted(store, b"cat").record.outcomes) == [4, 5]
+
+
+def test_outcomes_of_all_clients_together_are_bounded_and_forgotten_by_client() -> None:
+    store = MemoryStore(keep_outcomes=5)
+    say(store, "a", "b", "c", client=ANN)
+    say(store, "d", "e", client=BOB)
+    assert greeted(store, ANN).record.last == 3
+    say(store, "f", client=BOB, n=3)
+    assert greeted(store, ANN) == Greeted(ClientRecord(), vouched=True)
+    assert sorted(greeted(store, BOB).record.outcomes) == [1, 2, 3]
+    say(store, *"ghi", client=ANN)  # with bob's three that is one too many
+    assert greeted(store, BOB).record.last == 0
+    assert sorted(greeted(store, ANN).record.outcomes) == [1, 2, 3]

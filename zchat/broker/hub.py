@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 
 from zchat import errors
 from zchat.broker.commands import execute
-from zchat.broker.effects import Effects, Level, ReadJob
+from zchat.broker.effects import Effects, Level
 from zchat.broker.inputs import Announce, FenceMoved, Gone, Input, Now, Received, Shutdown
 from zchat.broker.people import Names
 from zchat.broker.rooms import Room, Rooms
@@ -50,7 +50,7 @@ class Hub:
         self.rooms = Rooms(self.turn, kept)
         self.sessions = Sessions(self.turn, self.rooms, self.names)
         self.draining = False
-        self._reads: deque[tuple[Session, ReadJob]] = deque()
+        self._jobs: deque[tuple[Session, bytes | None, int, Callable[[], None]]] = deque()
         self._cut: set[bytes] = set()  # peers of which nothing more is heard until their connection has ended
         self._asked: dict[bytes, int] = {}  # requests of each peer in this turn
         self._sends: list[tuple[Session, Room | None, Append | Refusal]] = []
@@ -122,7 +122,7 @@ class Hub:
 
     def wait(self) -> float:
         """Seconds until something falls due, at most one: a longer sleep would count as a stall."""
-        if self._reads:
+        if self._jobs:
             return 0.0
         return min(max(min(self.sessions.due(), self.rooms.due()) - self.turn.clock, 0.0), 1.0)
 
@@ -130,7 +130,7 @@ class Hub:
         self.rooms.publish_presence()  # first, so that a roster told below is not older than the presence published
         self.rooms.publish_heads()
         self.turn.finish()
-        self._release_reads()
+        self._release_jobs()
         self._sends, self._hellos = [], []
         return self.turn.take()
 
@@ -141,7 +141,7 @@ class Hub:
         if peer in self._cut:
             return
         session = self.sessions.at(peer)
-        before = self._asked.get(peer, int(session is not None and session.reading))  # a read of an earlier turn
+        before = self._asked.get(peer, session.pending if session else 0)  # what is not answered from earlier turns
         asked = self._asked[peer] = before + len(item.requests)
         if asked > self.settings.credit:
             self.turn.fail(peer, 0, errors.OverCredit())
@@ -207,18 +207,22 @@ class Hub:
                 return session.name
         return room.called.get(other, "?")
 
-    # Reads ----------------------------------------------------------------------------------------------------------
+    # What takes long ------------------------------------------------------------------------------------------------
 
-    def read(self, session: Session, job: ReadJob) -> None:
-        """Queues a read; it is done after a commit, as soon as the turn's budget allows."""
-        session.reading = True
-        self._reads.append((session, job))
+    def later(self, session: Session, cost: int, answer: Callable[[], None]) -> None:
+        """Has a request answered after a commit, as soon as the turn's budget allows: what takes long waits its turn.
 
-    def _release_reads(self) -> None:
-        budget = self.settings.read_budget
-        while self._reads and budget > 0:
-            session, job = self._reads.popleft()
-            session.reading = False
-            if session.peer == job.peer:
-                self.turn.effects.reads.append(job)
-                budget -= job.limit
+        Args:
+            cost: how many events or names are looked at.
+        """
+        session.pending += 1
+        self._jobs.append((session, session.peer, cost, answer))
+
+    def _release_jobs(self) -> None:
+        budget = self.settings.work_budget
+        while self._jobs and budget > 0:
+            session, peer, cost, answer = self._jobs.popleft()
+            session.pending -= 1
+            if session.peer is not None and session.peer == peer:
+                answer()
+                budget -= cost

@@ -43,6 +43,7 @@ class Session:
         hears: whether its SUB is connected; None while it has not been fenced over this connection.
         rooms: the rooms it follows, and whether it is in the roster of each.
         reading: whether a read is not answered yet.
+        pending: requests of earlier turns that are not answered yet.
         beat: the turn in which its last heartbeat, or its hello, was answered.
     """
 
@@ -57,6 +58,7 @@ class Session:
     hears: bool | None = None
     rooms: dict[str, bool] = field(default_factory=dict)
     reading: bool = False
+    pending: int = 0
     beat: int = 0
 
 
@@ -92,6 +94,10 @@ class Sessions:
         """The session of a resume token, if it is still there."""
         return self._tokens.get(token)
 
+    def of_client(self, client: bytes) -> Session | None:
+        """The session of a client id."""
+        return self._clients.get(client)
+
     def fenced(self, fence: bytes) -> Session | None:
         """The session of a fence token."""
         return self._fences.get(fence)
@@ -123,6 +129,7 @@ class Sessions:
         self._persons.setdefault(session.person, set()).add(session)
         self._leaving.pop(session, None)
         session.hears = None  # its SUB is connected anew as well
+        session.reading = False
         self._unfenced[session] = self._turn.clock
         self._unfenced.move_to_end(session)
 
@@ -200,6 +207,13 @@ class Sessions:
 
     def _may_leave(self, session: Session) -> None:
         self._leaving.setdefault(session, self._turn.clock + self._turn.settings.grace)
+
+    def make_room(self) -> bool:
+        """Ends the session whose grace ends next; says whether there was one."""
+        first = next(iter(self._leaving), None)
+        if first is not None:
+            self.end(first, lost=True)
+        return first is not None
 
     def expire(self) -> None:
         """Ends those whose grace is over, and those that never fenced and are silent."""

@@ -35,7 +35,7 @@ class Settings:
         crowd_pause: between two presences of a room beyond that.
         page: events in one answer to read, and names in one answer to who or rooms.
         page_size: of the events in one answer to read; with the framing below the frame's limit.
-        read_budget: events read in one turn for all clients together; the rest waits for the next.
+        work_budget: events read and names listed in one turn for all clients together; the rest waits for the next.
         max_sessions, max_rooms, max_rooms_joined, max_private_rooms: refused beyond; the last two per session and
             per person.
     """
@@ -53,7 +53,7 @@ class Settings:
     crowd_pause: float = 0.5
     page: int = 500
     page_size: int = 60 * 1024
-    read_budget: int = 2000
+    work_budget: int = 2000
     max_sessions: int = 20_000
     max_rooms: int = 100_000
     max_rooms_joined: int = 2000

@@ -26,12 +26,14 @@ class MemoryStore:
         keep: events kept per room; older ones are dropped, and readers before them are shown a gap.
         keep_bytes: weight of all events together; beyond it the rooms drop theirs that were quiet for longest.
         keep_clients: clients whose send numbers are remembered; those that sent least recently are forgotten first.
+        keep_outcomes: of all clients together; beyond it, too, those that sent least recently are forgotten.
         window: how many outcomes are remembered per client: at least the broker's credit.
     """
 
     keep: int = 10_000
     keep_bytes: int = 256 * 1024 * 1024
     keep_clients: int = 100_000
+    keep_outcomes: int = 500_000
     window: int = 1024
     _run: bytes = field(default_factory=lambda: os.urandom(8))
     _turn: int = 0
@@ -39,6 +41,7 @@ class MemoryStore:
     _speaking: OrderedDict[str, _Room] = field(default_factory=OrderedDict)  # with events, the quietest first
     _bytes: int = 0
     _clients: OrderedDict[bytes, ClientRecord] = field(default_factory=OrderedDict)
+    _outcomes: int = 0
 
     @property
     def stamp(self) -> Stamp:
@@ -105,13 +108,17 @@ class MemoryStore:
         record = self._clients.get(client)
         if record is None:
             record = self._clients[client] = ClientRecord()
-            if len(self._clients) > self.keep_clients:
-                self._clients.popitem(last=False)
         else:
             self._clients.move_to_end(client)
         record.last = n
         record.outcomes[n] = answer
-        record.outcomes.pop(n - self.window, None)
+        if record.outcomes.pop(n - self.window, None) is None:
+            self._outcomes += 1
+        # Forgotten wholly or not at all: of a client whose refusals alone were forgotten, a repeat would be taken for
+        # one that was stored.
+        while len(self._clients) > self.keep_clients or self._outcomes > self.keep_outcomes:
+            _, forgotten = self._clients.popitem(last=False)
+            self._outcomes -= len(forgotten.outcomes)
 
     def _greet(self, greeting: Greeting) -> Greeted:
         stamp = greeting.stamp

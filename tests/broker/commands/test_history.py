@@ -75,7 +75,7 @@ def test_one_read_at_a_time(talk: Dialogue) -> None:
 
 
 def test_the_reads_of_a_turn_have_a_budget() -> None:
-    talk = Dialogue(page=10, read_budget=20)
+    talk = Dialogue(page=10, work_budget=20)
     people = [talk.person(f"p{i}") for i in range(5)]
     talk.turn(*(Received(peer.id, [Read(1, "lobby", 0, 100)]) for peer in people))
     assert [len(peer.heard) for peer in people] == [1, 1, 0, 0, 0]
@@ -88,7 +88,7 @@ def test_the_reads_of_a_turn_have_a_budget() -> None:
 
 
 def test_a_read_of_one_who_is_gone_is_dropped_and_the_next_is_taken() -> None:
-    talk = Dialogue(page=10, read_budget=10)
+    talk = Dialogue(page=10, work_budget=10)
     ann, bob = talk.person("ann"), talk.person("bob")
     talk.turn(Received(ann.id, [Read(1, "lobby", 0, 10)]), Received(bob.id, [Read(1, "lobby", 0, 10)]))
     back = bob.returns()

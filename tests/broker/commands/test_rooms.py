@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from dialogue import Dialogue, presences
 
-from zchat.messages import Done, Join, Joined, Leave, Presence, RoomInfo, RoomList, Rooms, Who
+from zchat.messages import Done, Join, Joined, Leave, Ping, Pong, Presence, RoomInfo, RoomList, Rooms, Who
 
 
 def test_joining_tells_the_head_and_who_is_there(talk: Dialogue) -> None:
@@ -95,3 +95,17 @@ def test_a_visitor_may_look(talk: Dialogue) -> None:
     visitor = talk.visitor()
     assert visitor.asks(Rooms(1)) == [RoomList(1, (RoomInfo("lobby", 1, 0),), more=False)]
     assert "ann" in str(visitor.asks(Who(2, "lobby")))
+
+
+def test_lists_wait_their_turn() -> None:
+    talk = Dialogue(page=10, work_budget=20, credit=100)
+    ann, bob = talk.person("ann"), talk.person("bob")
+    for number in range(10):
+        ann.asks(Join(number, f"room{number}"))
+    answered = [len(ann.asks(*(Rooms(number) for number in range(50))))]
+    while talk.hub.wait() == 0.0:
+        talk.turn(after=0.0)
+        answered.append(len(talk.effects.replies.get(ann.id, ())))
+    assert sum(answered) == 50
+    assert max(answered) == 2
+    assert bob.asks(Ping(1)) == [Pong(1)]

@@ -51,7 +51,7 @@ def test_there_are_only_so_many_sessions() -> None:
     talk = Dialogue(max_sessions=2)
     ann = talk.person("ann")
     talk.visitor()
-    assert talk.stranger().hello_fails(name="bob") == "limit-reached"
+    assert talk.stranger().hello_fails(name="bob") == "busy"
     assert ann.returns().hello().resumed
     talk.passes(61)  # the visitor is over
     assert talk.person("bob").name == "bob"  # nobody had taken the name

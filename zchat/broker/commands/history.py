@@ -21,6 +21,14 @@ def read(hub: Hub, session: Session, request: Read) -> None:
     room = hub.rooms.by_name.get(request.room if private else names.room(request.room))
     if room is None or (room.members and session.person not in room.members):
         raise errors.NoSuchRoom
-    if session.peer is not None:
-        limit = max(1, min(request.limit, hub.settings.page))
-        hub.read(session, ReadJob(session.peer, request.q, room.name, request.after, limit))
+    if session.peer is None:
+        return
+    limit = max(1, min(request.limit, hub.settings.page))
+    job = ReadJob(session.peer, request.q, room.name, request.after, limit)
+    session.reading = True
+
+    def answer() -> None:
+        session.reading = False
+        hub.turn.effects.reads.append(job)
+
+    hub.later(session, limit, answer)

@@ -33,7 +33,7 @@ def who(hub: Hub, session: Session, request: Who) -> None:
             session, People(request.q, room.name if room else "", roster.version, len(roster), told, more)
         )
 
-    hub.turn.after(answer)
+    hub.later(session, min(len(roster), hub.settings.page) + 1, answer)
 
 
 def nick(hub: Hub, session: Session, request: Nick) -> None:

@@ -45,4 +45,4 @@ def rooms(hub: Hub, session: Session, request: Rooms) -> None:
         listed = tuple(RoomInfo(room.name, len(room.roster), room.head) for room in found)
         hub.sessions.reply(session, RoomList(request.q, listed, more=end < len(hub.rooms.public)))
 
-    hub.turn.after(answer)
+    hub.later(session, min(len(hub.rooms.public), hub.settings.page), answer)

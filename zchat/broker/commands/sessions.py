@@ -21,6 +21,9 @@ def hello(hub: Hub, peer: bytes, request: Hello) -> None:
         raise errors.WrongVersion(f"this broker speaks version {VERSION} of the protocol, not {request.version}")
     if hub.draining:
         raise errors.Draining
+    known = hub.sessions.of_client(request.client)
+    if known is not None and known.person != request.person:
+        raise errors.BadRequest("hello: the client is another person's")
     session = _resumed(hub, request)
     resumed = session is not None
     holder = hub.sessions.fenced(request.fence)
@@ -48,8 +51,8 @@ def _resumed(hub: Hub, request: Hello) -> Session | None:
 
 
 def _opened(hub: Hub, peer: bytes, request: Hello) -> Session:
-    if len(hub.sessions) >= hub.settings.max_sessions:
-        raise errors.LimitReached("as many sessions as the broker allows: try again later")
+    if len(hub.sessions) >= hub.settings.max_sessions and not hub.sessions.make_room():
+        raise errors.Busy("as many sessions as the broker allows: try again later")
     name = None if request.name is None else hub.names.take(request.name, request.person)
     hub.turn.log(Level.INFO, f"{name or 'a visitor'} connected", peer)
     # The public id follows from the secret one, so that a client is known by the same after any restart.
@@ -90,7 +93,8 @@ def heartbeat(hub: Hub, session: Session, request: Heartbeat) -> None:
         session.beat = hub.turn.number
         hub.sessions.reply(session, Beat(request.q, _interval(hub), moved))
 
-    hub.turn.after(answer)
+    # Looking whether a room moved is far less than telling of it.
+    hub.later(session, (len(session.rooms) + len(hub.rooms.private(session.person))) // 16, answer)
 
 
 def ping(hub: Hub, session: Session, request: Ping) -> None:
