@@ -25,7 +25,8 @@ from zchat.broker.hub import Hub
 from zchat.broker.inputs import FenceMoved, Gone, Input, Now, Received
 from zchat.broker.settings import Settings
 from zchat.client import events as heard
-from zchat.client.session import OpenSub, Reopen, Session, Subscribe, Transmit, Unsubscribe
+from zchat.client.channel import OpenSub, Reopen, Subscribe, Transmit, Unsubscribe
+from zchat.client.session import Session
 from zchat.messages import Failed, Hello, Join, Joined, Message, Nick, Replies, Stamp, Welcome
 from zchat.store.base import Greeted, Greeting, Outcome, RoomRecord, Slice, Work
 from zchat.store.memory import MemoryStore
@@ -36,7 +37,8 @@ GIVE_UP = 20.0
 
 PATCHES = {
     "zchat.client.positions.HELD": 3,
-    "zchat.client.session.PAGE": 5,
+    "zchat.client.rooms.PAGE": 5,
+    "zchat.client.channel.RESERVE": RESERVE,
     "zchat.client.session.RESERVE": RESERVE,
     "zchat.client.outbox.GIVE_UP": GIVE_UP,
 }
@@ -421,7 +423,7 @@ class Client:
 
     def join(self, given: str, *, quiet: bool) -> None:
         given, room = given.removeprefix("#"), names.room(given)
-        since = self.session._q
+        since = self.session._channel._q
         self.session.join(given, quiet=quiet, now=self.network.clock)
         following = self.following.setdefault(room, Following({}, since))
         following.given[given] = following.given.get(given, True) and quiet
@@ -440,7 +442,7 @@ class Client:
             if not following.given:
                 del self.following[room]
             elif called == room:
-                following.since, following.position, following.names = self.session._q, None, None
+                following.since, following.position, following.names = self.session._channel._q, None, None
         self.obey()
 
     def send(self, room: str, text: str) -> None:
@@ -519,7 +521,7 @@ class Client:
     def _gap(self, gap: heard.Gap) -> None:
         if gap.room.startswith("@"):
             if gap.last is not None:
-                called = [name for name, private in self.session._private.items() if private.label == gap.room]
+                called = [name for name, private in self.session._rooms._private.items() if private.label == gap.room]
                 fit = [room for room in called if self.private.get(room, 0) + 1 == gap.first]
                 room = next(room for room in fit if self._lost(room, gap.first, gap.last))
                 self.private[room] = gap.last
@@ -528,7 +530,7 @@ class Client:
         assert following.position is not None
         assert gap.first == following.position + 1
         if gap.last is None:
-            following.position, following.since = None, self.session._q
+            following.position, following.since = None, self.session._channel._q
         else:
             assert self._lost(gap.room, gap.first, gap.last)
             following.position = gap.last

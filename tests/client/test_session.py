@@ -11,22 +11,10 @@ import pytest
 from zchat import errors
 from zchat.client import events as heard
 from zchat.client import session as module
+from zchat.client.channel import RESERVE, Command, OpenSub, Reopen, Subscribe, Transmit, Unsubscribe
 from zchat.client.outbox import GIVE_UP
-from zchat.client.session import (
-    AGAIN,
-    BEAT_PATIENCE,
-    FENCE_PATIENCE,
-    PATIENCE,
-    RESERVE,
-    TARGET_PATIENCE,
-    Command,
-    OpenSub,
-    Reopen,
-    Session,
-    Subscribe,
-    Transmit,
-    Unsubscribe,
-)
+from zchat.client.rooms import FENCE_PATIENCE, TARGET_PATIENCE
+from zchat.client.session import AGAIN, BEAT_PATIENCE, PATIENCE, Session
 from zchat.codec import fence_topic, room_topic
 from zchat.messages import (
     Ack,

@@ -14,7 +14,8 @@ from zmq.utils.monitor import recv_monitor_message
 
 from zchat import codec, errors
 from zchat.address import Address, BadAddress
-from zchat.client.session import OpenSub, Reopen, Session, Subscribe, Transmit, Unsubscribe
+from zchat.client.channel import OpenSub, Reopen, Subscribe, Transmit, Unsubscribe
+from zchat.client.session import Session
 
 DRAIN = 20
 """Frames taken from one socket at a time at most: up to 64 KiB each, so the program can bound what it has not

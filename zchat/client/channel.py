@@ -1,0 +1,108 @@
+"""What a session has the shell do, and its requests within the broker's credit. Pure."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from zchat.messages import Request
+
+RESERVE = 32
+"""How much of the credit sends leave to other requests; what is asked beyond it waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transmit:
+    """Send these requests over DEALER."""
+
+    requests: list[Request]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSub:
+    """Connect a new SUB to this port of the broker's host."""
+
+    port: int
+
+
+@dataclass(frozen=True, slots=True)
+class Subscribe:
+    topic: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Unsubscribe:
+    topic: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reopen:
+    """Close both sockets and connect anew."""
+
+
+Command = Transmit | OpenSub | Subscribe | Unsubscribe | Reopen
+
+
+class Channel:
+    """The way out."""
+
+    def __init__(self) -> None:
+        self._commands: deque[Command] = deque()
+        self._requests: list[Request] = []
+        self._waiting: deque[Request] = deque()  # for credit
+        self._unanswered: set[int] = set()  # of those that were asked
+        self._q = 0
+
+    def number(self) -> int:
+        """The number of the next request."""
+        self._q += 1
+        return self._q
+
+    def do(self, command: Command) -> None:
+        """Has the shell do something."""
+        self._commands.append(command)
+
+    def say(self, *requests: Request) -> None:
+        """Sends these, whatever the credit: hello, heartbeats, and sends, which have a window of their own."""
+        self._requests += requests
+
+    def ask(self, request: Request) -> None:
+        """Sends this as soon as there is credit for it."""
+        self._waiting.append(request)
+        self.release()
+
+    def answered(self, q: int) -> None:
+        """A request was answered: another may have its place, after `release`."""
+        self._unanswered.discard(q)
+
+    def release(self) -> None:
+        """Sends what waits, as far as there is credit."""
+        while self._waiting and len(self._unanswered) < RESERVE - 1:  # one is the heartbeat's
+            request = self._waiting.popleft()
+            self._unanswered.add(request_number(request))
+            self._requests.append(request)
+
+    def take(self) -> Iterable[Command]:
+        """Takes out what is to be done, in order."""
+        while self._commands:
+            yield self._commands.popleft()
+        if self._requests:
+            requests, self._requests = self._requests, []
+            yield Transmit(requests)
+
+    def reset(self) -> None:
+        """Nothing that was asked will be answered."""
+        self._requests = []
+        self._waiting.clear()
+        self._unanswered.clear()
+
+    def drop(self) -> None:
+        """The sockets are closed: what was to be done with them is void."""
+        self._commands.clear()
+
+
+def request_number(request: Request) -> int:
+    """The number that a request's answer repeats."""
+    number: int = getattr(request, "q", 0) or getattr(request, "n", 0)
+    return number
