@@ -327,17 +327,21 @@ class Broker:
 
 
 @contextmanager
-def own_broker(patience: float, watch: Callable[[], None] = lambda: None) -> Iterator[Broker]:
+def own_broker(
+    patience: float, watch: Callable[[], None] = lambda: None, keep: Sequence[str] = ("--memory",)
+) -> Iterator[Broker]:
     """A broker on ports that are free, stopped at the end.
 
     Args:
         patience: seconds it may take to start.
+        keep: the options that say what keeps its log.
         watch: called every now and then while it does; may raise.
 
     Raises:
         CannotStart: it did not.
     """
     command = [sys.executable, "-m", "zchat", "broker", "--bind", "tcp://127.0.0.1:0", "--no-console", "--no-show-chat"]
+    command += keep
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         # In a process group of its own: Ctrl-C is for this program, which then stops the broker.
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, process_group=0)
@@ -774,11 +778,12 @@ def idle_share(load: Load, broker: Broker, seconds: float) -> float | None:
     return round((after - before) / seconds, 5) if seconds and before is not None and after is not None else None
 
 
-def test(options: Options, url: str | None, signals: Signals) -> tuple[dict[str, Any], str | None]:
+def test(options: Options, url: str | None, keep: Sequence[str], signals: Signals) -> tuple[dict[str, Any], str | None]:
     """Runs the load test.
 
     Args:
         url: of a broker; None starts one.
+        keep: what keeps the log of one that is started.
 
     Returns:
         The report, and why it was stopped early if it was.
@@ -793,7 +798,7 @@ def test(options: Options, url: str | None, signals: Signals) -> tuple[dict[str,
         undo.callback(context.destroy, linger=0)
         raise_limits(context, options.clients)
         started: AbstractContextManager[Broker] = (
-            own_broker(10.0, signals.check) if url is None else nullcontext(Broker(url))
+            own_broker(10.0, signals.check, keep) if url is None else nullcontext(Broker(url))
         )
         broker = undo.enter_context(started)
 
@@ -867,6 +872,8 @@ def parser() -> argparse.ArgumentParser:
         help="to only listen first, to see its cost (0)",
     )
     made.add_argument("--url", metavar="URL", help="of a broker, tcp://HOST:PORT; one is started if this is not given")
+    made.add_argument("--data", metavar="DIR", help="the folder of the one that is started (a new one, removed after)")
+    made.add_argument("--memory", action="store_true", help="the one that is started keeps nothing on disk")
     made.add_argument("--seed", type=int, default=1, metavar="N", help="of the choice of who speaks (1)")
     made.add_argument("--json", action="store_true", help="report as one JSON object")
     return made
@@ -876,16 +883,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command line; gives the exit status."""
     asked = parser()
     given = vars(asked.parse_args(arguments))
-    url, as_json = given.pop("url"), given.pop("json")
+    url, as_json, data, memory = (given.pop(name) for name in ("url", "json", "data", "memory"))
     options = Options(**given)
     signals = Signals()
     if options.rooms > options.clients:
         asked.error(f"{options.rooms} rooms need as many clients at least, not {options.clients}")
+    if sum((url is not None, data is not None, memory)) > 1:
+        asked.error("choose one: --url, --data or --memory")
     try:
         if url is not None:
             address.parse(url)
-        with signals.caught():
-            found, stopped = test(options, url, signals)
+        with signals.caught(), tempfile.TemporaryDirectory(prefix="zchat-load-") as folder:
+            keep = ("--memory",) if memory else ("--data", data or f"{folder}/data")
+            found, stopped = test(options, url, keep, signals)
     except address.BadAddress as error:
         asked.error(str(error))
     except CannotStart as error:

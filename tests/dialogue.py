@@ -26,6 +26,7 @@ from zchat.messages import (
     Stamp,
     Welcome,
 )
+from zchat.store import apart
 from zchat.store.memory import MemoryStore
 
 DAY = 1_700_000_000_000
@@ -46,7 +47,7 @@ class Dialogue:
         self.settings = Settings(banner="hello", **settings)
         self.store = store or MemoryStore()
         self._secrets = count(1)
-        self.hub = Hub(self.settings, self.store.rooms(), self.secret)
+        self.hub = Hub(self.settings, self.store.rooms(), self.store.names(), self.secret)
         self.clock = 1000.0
         self.broken = False
         self.effects = Effects()
@@ -60,13 +61,14 @@ class Dialogue:
         """Runs a turn so many seconds after the last one."""
         self.clock += after
         work = self.hub.handle(inputs, Now(self.clock, DAY))
-        if self.broken:
-            self.effects = self.hub.failed(errors.StoreUnavailable("the disk is full"))
-        else:
-            self.effects = self.hub.committed(self.store.commit(work))
-        for job in self.effects.reads:
-            rows = self.store.read(job.room, job.after, job.limit, self.settings.page_size)
-            self.effects.reply(job.peer, job.answer(rows))
+        try:
+            if self.broken:
+                raise errors.StoreUnavailable("the disk is full")
+            self.effects = self.hub.committed(apart.commit(self.store, work))
+        except errors.StoreUnavailable as error:
+            self.effects = self.hub.failed(error)
+        for lookup in self.effects.lookups:
+            self.effects.reply(lookup.peer, lookup.answer(self.store))
         self.logged += [(line.level, line.text) for line in self.effects.log]
         self._travels()
         return self.effects

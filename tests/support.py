@@ -240,6 +240,7 @@ class World:
             **{key: value for key, value in os.environ.items() if not key.startswith("ZCHAT_")},
             "HOME": str(folder),
             "XDG_STATE_HOME": str(folder / "state"),
+            "XDG_DATA_HOME": str(folder / "data"),
             "PYTHONUNBUFFERED": "1",
             "TZ": "UTC",
             "LC_ALL": "C.UTF-8",

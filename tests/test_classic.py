@@ -36,7 +36,7 @@ def test_welcome_is_a_banner_of_several_lines(world: World, tmp_path: Path) -> N
     default = world.run("join", "--name", "alice")
     assert r"/___\___|_| |_|\__,_|\__|" in default.stderr
     (tmp_path / "banner.txt").write_text("line one\n  line two\n")
-    other = World(tmp_path)
+    other = World(tmp_path / "other")
     try:
         other.broker("--banner", f"@{tmp_path / 'banner.txt'}")
         assert "line one\n  line two\n" in other.run("join", "--name", "alice").stderr

@@ -30,7 +30,7 @@ def _dump(mark: str, what: str, data: bytes) -> list[str]:
 
 
 def _exchange() -> list[str]:
-    hub = Hub(Settings(banner="hi!", pub_port=5556), [], lambda size: bytes(range(0x40, 0x40 + size)))
+    hub = Hub(Settings(banner="hi!", pub_port=5556), [], [], lambda size: bytes(range(0x40, 0x40 + size)))
     store = MemoryStore(_run=b"run-0001")
     lines: list[str] = []
 
@@ -72,7 +72,7 @@ def test_exchange_is_what_a_hub_answers() -> None:
     [
         ("Requests", messages.Request),
         ("Replies", messages.Reply),
-        ("Events and states", messages.Message | messages.State),
+        ("Events and states", messages.Message | messages.Edited | messages.Deleted | messages.State),
     ],
 )
 def test_catalogue_names_every_message_and_its_fields_in_order(heading: str, union: object) -> None:
@@ -106,6 +106,11 @@ def test_limits_are_those_of_the_settings() -> None:
         f"{settings.max_rooms:,}",
         str(settings.max_rooms_joined),
         str(settings.max_private_rooms),
+        str(settings.max_marks),
+        str(settings.hits),
+        f"{settings.words} characters",
+        f"{settings.page_size // 1024} KiB",
+        f"{settings.max_names:,}",
         f"{MemoryStore().keep:,}",
     ):
         assert re.search(rf"\b{value}\b", section), value

@@ -17,6 +17,7 @@ README = (ROOT / "README.md").read_text()
 _ALIKE = [
     (re.compile(r"tcp://127\.0\.0\.1:\d+"), "tcp://127.0.0.1:5555"),
     (re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"), "2026-11-21T10:00:00.123Z"),
+    (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"), "2026-11-21 10:00:00"),
     (re.compile(r"\b\d\d:\d\d:\d\d\b"), "10:00:00"),
 ]
 
@@ -48,6 +49,7 @@ def _shell(world: World, command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         ["sh", "-c", command],
         env={**world.env, "PATH": f"{folder}:{world.env['PATH']}"},
+        cwd=world.env["HOME"],
         capture_output=True,
         text=True,
         timeout=45,
@@ -55,12 +57,14 @@ def _shell(world: World, command: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_first_two_commands_print_what_the_readme_says(world: World) -> None:
+def test_first_two_commands_print_what_the_readme_says(world: World, tmp_path: Path) -> None:
     broker_block, join_block = _blocks("console")[:2]
     ((command, shown),) = _commands(broker_block)
     assert command == "zchat broker"
     broker = world.broker()
-    assert _alike(broker.out) == shown
+    broker.wait_err("messages in")
+    assert _alike(broker.err.splitlines()[0].replace(str(tmp_path / "data"), "/home/alice/.local/share")) == shown[:1]
+    assert _alike(broker.out) == shown[1:]
     ((command, shown),) = _commands(join_block)
     alice = world.terminal(*shlex.split(command)[1:])
     alice.wait("alone so far")
@@ -113,8 +117,15 @@ def test_pipes_print_what_the_readme_says(world: World) -> None:
     assert follower.ends() == 0
     assert _alike(follower.out) == said
     command, shown = commands[-1]
-    assert _shell(world, command).stdout.splitlines() == shown
+    assert _alike(_shell(world, command).stdout) == shown
+    _block_prints_what_the_readme_says(world, 3)
     _python_prints_what_the_readme_says(world)
+    _block_prints_what_the_readme_says(world, 4)
+
+
+def _block_prints_what_the_readme_says(world: World, number: int) -> None:
+    for command, shown in _commands(_blocks("console")[number]):
+        assert _alike(_shell(world, f"{command} 2>&1").stdout) == shown
 
 
 def _python_prints_what_the_readme_says(world: World) -> None:

@@ -16,6 +16,7 @@ from zchat.messages import (
     VERSION,
     Event,
     Number,
+    Numbered,
     Page,
     Private,
     Published,
@@ -66,6 +67,8 @@ class _LoosePage(Value, frozen=True, tag="page"):
     first: Number
     head: Number
     events: list[msgspec.Raw]
+    more: bool = False
+    edge: Number = 0
 
 
 class _LoosePrivate(Value, frozen=True, tag="private"):
@@ -163,12 +166,13 @@ def _malformed(raw: msgspec.Raw, why: str) -> Malformed:
         return Malformed(q, errors.UnknownRequest())
     if tag == "hello" and len(fields) > 2 and isinstance(fields[2], int) and fields[2] != VERSION:
         return Malformed(q, errors.WrongVersion())
-    if tag == "send":  # its number is a send number, and would be taken for that of another request
+    if tag in _NUMBERED:  # its number is a send number, and would be taken for that of another request
         q = 0
     return Malformed(q, errors.BadRequest(f"{tag}: {why}"))
 
 
 _TAGS = {kind.__struct_config__.tag for kind in Request.__args__}
+_NUMBERED = {kind.__struct_config__.tag for kind in Numbered.__args__}
 
 
 # Frames to clients --------------------------------------------------------------------------------------------------
@@ -248,7 +252,7 @@ def _reply_or_events(raw: msgspec.Raw) -> Reply:
     except _UNDECODABLE:
         loose = _loose_reply(raw)  # a page is not lost for one event in it
     if isinstance(loose, _LoosePage):
-        return Page(loose.q, loose.room, loose.first, loose.head, _events(loose.events))
+        return Page(loose.q, loose.room, loose.first, loose.head, _events(loose.events), loose.more, loose.edge)
     return Private(loose.room, loose.peer, _events(loose.events))
 
 

@@ -42,7 +42,23 @@ class Undecodable(ZchatError):
 
 
 class StoreUnavailable(ZchatError):
-    """The store could not commit; nothing of the turn was kept."""
+    """The store could not commit, or cannot be read now; nothing of the turn was kept. It may pass."""
+
+
+class StoreRejected(ZchatError):
+    """The store could not keep something that was asked of it, though it works; nothing of the turn was kept."""
+
+
+class StoreFailed(ZchatError):
+    """The store cannot be relied on any more: the disk failed, and what it has cannot be told. The broker must stop."""
+
+
+class StoreDamaged(StoreFailed):
+    """What the store holds is not what was put there."""
+
+
+class DataUnusable(ZchatError):
+    """A data folder, or a file for one, cannot be used: another broker has it, it is newer, or it is none."""
 
 
 class Refusal(ZchatError):
@@ -94,6 +110,11 @@ class LimitReached(Refusal):
     says = "the broker's limit is reached"
 
 
+class TooSlow(Refusal):
+    code = "too-slow"
+    says = "the search took too long: narrow it down by a room, a name, a time or one more word"
+
+
 class NameNeeded(Refusal):
     code = "name-needed"
     says = "speaking takes a name: say hello with one"
@@ -113,6 +134,11 @@ class NameTaken(NotAllowed):
 class NoSuchRoom(NotAllowed):
     code = "no-such-room"
     says = "no such room, or not yours"
+
+
+class NoSuchMessage(NotAllowed):
+    code = "no-such-message"
+    says = "there is no such message of yours"
 
 
 class NoSuchPerson(NotAllowed):

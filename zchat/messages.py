@@ -119,6 +119,77 @@ class Read(Value, frozen=True, tag="read"):
     limit: Number
 
 
+class Edit(Value, frozen=True, tag="edit"):
+    """Says a message of one's own anew. Uses up a send number, as `send` does.
+
+    Attributes:
+        seq: the message's number; 0 for the person's last in that room.
+        text: what it says from now on.
+    """
+
+    n: Number
+    room: str
+    seq: Number
+    text: str
+
+
+class Delete(Value, frozen=True, tag="delete"):
+    """Takes a message of one's own back: its number stays, its text and that of its edits are gone. Uses up a send
+    number.
+
+    Attributes:
+        seq: the message's number; 0 for the person's last in that room.
+    """
+
+    n: Number
+    room: str
+    seq: Number
+
+
+class History(Value, frozen=True, tag="history"):
+    """Asks for messages as they are now: with their newest text, and without the edits and deletions that made it so.
+
+    Attributes:
+        limit: of messages.
+        after: only what has a higher number; then the oldest of these are told.
+        before: only what has a lower number, 0 for no bound; the newest of these are told, unless `after` is given.
+        since: only what was said at that time or later: milliseconds since 1970 UTC.
+    """
+
+    q: Number
+    room: str
+    limit: Number = 50
+    after: Number | None = None
+    before: Number = 0
+    since: Number = 0
+
+
+class Search(Value, frozen=True, tag="search"):
+    """Asks for messages that hold all of these words, newest first.
+
+    Attributes:
+        words: separated by spaces; none of them means anything but itself.
+        room: only there; empty for all rooms that the person may read.
+        name: only what was said under it.
+        since: only what was said at that time or later: milliseconds since 1970 UTC.
+    """
+
+    q: Number
+    words: str
+    room: str = ""
+    name: str = ""
+    since: Number = 0
+    limit: Number = 20
+
+
+class Mark(Value, frozen=True, tag="mark"):
+    """Says that the person has read a room up to a number. It only rises."""
+
+    q: Number
+    room: str
+    seq: Number
+
+
 class Who(Value, frozen=True, tag="who"):
     """Asks who is in a room, or with an empty room who is here at all; names after `after`, in order."""
 
@@ -163,7 +234,29 @@ class Bye(Value, frozen=True, tag="bye"):
     q: Number
 
 
-Request = Hello | Join | Leave | Send | Read | Who | Rooms | Nick | Ask | Ping | Heartbeat | Bye
+Request = (
+    Hello
+    | Join
+    | Leave
+    | Send
+    | Edit
+    | Delete
+    | Read
+    | History
+    | Search
+    | Mark
+    | Who
+    | Rooms
+    | Nick
+    | Ask
+    | Ping
+    | Heartbeat
+    | Bye
+)
+
+
+Numbered = Send | Edit | Delete
+"""The requests whose number is a send number."""
 
 
 # Durable events: in a room's log, published to its members ----------------------------------------------------------
@@ -178,6 +271,8 @@ class Message(Value, frozen=True, tag="message"):
         name: whom it was said as.
         sender: which client said it: 8 bytes, public; with `n` it tells a client its own.
         n: that client's send number.
+        edited: where history shows its newest text: the number of the last edit, 0 if there is none.
+        deleted: the number of the deletion that left the text empty, 0 if there is none.
     """
 
     seq: Number
@@ -187,11 +282,45 @@ class Message(Value, frozen=True, tag="message"):
     n: Number
     text: str
     action: bool = False
+    edited: Number = 0
+    deleted: Number = 0
 
     @property
     def time(self) -> datetime:
         """When the broker took it, in UTC."""
         return datetime.fromtimestamp(min(self.ms, LATEST_MS) / 1000, UTC)
+
+
+class Edited(Value, frozen=True, tag="edited"):
+    """A message says something else from now on.
+
+    Attributes:
+        target: its number.
+        text: what it says; empty once the message is deleted.
+    """
+
+    seq: Number
+    ms: Number
+    name: str
+    sender: bytes
+    n: Number
+    target: Number
+    text: str
+
+
+class Deleted(Value, frozen=True, tag="deleted"):
+    """A message was taken back.
+
+    Attributes:
+        target: its number.
+    """
+
+    seq: Number
+    ms: Number
+    name: str
+    sender: bytes
+    n: Number
+    target: Number
 
 
 class Unreadable(Value, frozen=True, tag="?"):
@@ -200,7 +329,7 @@ class Unreadable(Value, frozen=True, tag="?"):
     seq: Number
 
 
-Event = Message | Unreadable
+Event = Message | Edited | Deleted | Unreadable
 
 
 # States: published to a room's members, not kept --------------------------------------------------------------------
@@ -245,11 +374,19 @@ class Published(Value, frozen=True):
 
 
 class PrivateRoom(Value, frozen=True):
-    """A room of two: its id, the other's name, and its head."""
+    """A room of two.
+
+    Attributes:
+        room: its id.
+        peer: the other's name.
+        head: the number of its last event.
+        mark: up to where this person has read it.
+    """
 
     room: str
     peer: str
     head: Number
+    mark: Number = 0
 
 
 class Welcome(Value, frozen=True, tag="welcome"):
@@ -302,6 +439,7 @@ class Joined(Value, frozen=True, tag="joined"):
             and joins again.
         head: the number of its last event, 0 if it has none.
         version, count, names: its roster; names are left out beyond the broker's limit of named members.
+        mark: up to where this person has read it; None for one who never marked it.
     """
 
     q: Number
@@ -310,10 +448,11 @@ class Joined(Value, frozen=True, tag="joined"):
     version: Number
     count: Number
     names: tuple[str, ...]
+    mark: Number | None = None
 
 
 class Done(Value, frozen=True, tag="done"):
-    """The answer to leave and bye."""
+    """The answer to leave, mark and bye."""
 
     q: Number
 
@@ -363,11 +502,13 @@ class Failed(Value, frozen=True, tag="failed"):
 
 
 class Page(Value, frozen=True, tag="page"):
-    """The answer to read.
+    """The answer to read and history.
 
     Attributes:
         first: the number of the oldest event kept; what lies before it can no longer be had.
         head: the number of the last.
+        more: for history: whether what lies beyond `edge` may hold more of what was asked for.
+        edge: for history: the last number that was looked at. Ask on with it as `after`, or as `before`.
     """
 
     q: Number
@@ -375,6 +516,28 @@ class Page(Value, frozen=True, tag="page"):
     first: Number
     head: Number
     events: tuple[Event, ...]
+    more: bool = False
+    edge: Number = 0
+
+
+class Hit(Value, frozen=True):
+    """A message that was searched for.
+
+    Attributes:
+        room: where; a private room's id.
+        peer: the other's name if it is private, else empty.
+    """
+
+    room: str
+    peer: str
+    message: Message
+
+
+class Found(Value, frozen=True, tag="found"):
+    """The answer to search: newest first."""
+
+    q: Number
+    hits: tuple[Hit, ...]
 
 
 class People(Value, frozen=True, tag="people"):
@@ -389,9 +552,19 @@ class People(Value, frozen=True, tag="people"):
 
 
 class RoomInfo(Value, frozen=True):
+    """A room, as a list of rooms has it.
+
+    Attributes:
+        room: its name; `@` and the other's name for a private one.
+        ms: when it last spoke, milliseconds since 1970 UTC; 0 if it never did.
+        unread: events beyond the person's mark; None where the person has none.
+    """
+
     room: str
     people: Number
     head: Number
+    ms: Number = 0
+    unread: Number | None = None
 
 
 class RoomList(Value, frozen=True, tag="roomlist"):
@@ -462,6 +635,7 @@ Reply = (
     | Refused
     | Failed
     | Page
+    | Found
     | People
     | RoomList
     | Told

@@ -12,22 +12,25 @@ from zchat import errors
 from zchat.broker.effects import Level
 from zchat.broker.hub import Hub
 from zchat.broker.inputs import Announce, FenceMoved, Gone, Input, Now, Received, Shutdown
-from zchat.broker.people import Names
 from zchat.broker.settings import Settings
 from zchat.codec import Malformed
 from zchat.messages import (
     Ack,
     Bye,
     Closing,
+    Delete,
     Done,
+    Edit,
     Failed,
     Fenced,
     Head,
     Heartbeat,
     Hello,
+    History,
     Join,
     Joined,
     Leave,
+    Mark,
     Message,
     Nick,
     Notice,
@@ -40,12 +43,13 @@ from zchat.messages import (
     Refused,
     Request,
     Rooms,
+    Search,
     Send,
     Unfenced,
     Welcome,
     Who,
 )
-from zchat.store.base import RoomRecord
+from zchat.store.base import Member, RoomRecord
 from zchat.store.memory import MemoryStore
 
 # What is said, and in which order ------------------------------------------------------------------------------------
@@ -479,7 +483,7 @@ def test_a_room_made_in_a_turn_that_failed_is_made_later(talk: Dialogue) -> None
     talk.broken = False
     assert "den" not in [kept.room for kept in talk.store.rooms()]
     assert ann.asks(Send(1, "den", "x")) == [Ack(1, "den", 1, DAY)]
-    assert RoomRecord("den", 1) in talk.store.rooms()
+    assert RoomRecord("den", 1, ms=DAY) in talk.store.rooms()
 
 
 def test_a_private_room_made_in_a_turn_that_failed_is_private_later(talk: Dialogue) -> None:
@@ -491,7 +495,7 @@ def test_a_private_room_made_in_a_turn_that_failed_is_private_later(talk: Dialog
     (name,) = (name for name in talk.hub.rooms.by_name if name.startswith("@"))
     assert ann.says("x", name).room == name
     assert [kept.members for kept in talk.store.rooms() if kept.room == name] == [
-        tuple(sorted((ann.person, bob.person)))
+        (Member(ann.person, "ann"), Member(bob.person, "bob"))
     ]
 
 
@@ -500,7 +504,7 @@ def test_the_first_commit_may_fail(talk: Dialogue) -> None:
     talk.turn()
     talk.broken = False
     talk.person("ann", "lobby").says("x")
-    assert talk.store.rooms() == [RoomRecord("lobby", 1)]
+    assert talk.store.rooms() == [RoomRecord("lobby", 1, ms=DAY)]
 
 
 # The operator --------------------------------------------------------------------------------------------------------
@@ -545,7 +549,7 @@ def test_a_broker_begins_with_the_rooms_that_are_kept() -> None:
 
 
 def test_a_hub_makes_the_lobby() -> None:
-    hub = Hub(Settings(), [], lambda size: bytes(size))
+    hub = Hub(Settings(), [], [], lambda size: bytes(size))
     store = MemoryStore()
     hub.committed(store.commit(hub.handle([], Now(0, 0))))
     assert store.rooms() == [RoomRecord("lobby", 0)]
@@ -560,7 +564,7 @@ def test_nothing_is_kept_of_sessions_that_are_over(talk: Dialogue) -> None:
     talk.passes(15)
     hub = talk.hub
     assert leftovers(hub) == {}
-    assert (len(hub.sessions._persons), len(hub.rooms.everybody), hub.names) == (0, 0, Names())
+    assert (len(hub.sessions._persons), len(hub.rooms.everybody)) == (0, 0)
 
 
 def test_a_private_message_to_one_who_is_just_coming_follows_the_welcome(talk: Dialogue) -> None:
@@ -603,7 +607,12 @@ def anything(peer: Peer, chance: random.Random) -> Request:
         Leave(number, room),
         Send(peer.n, room, "x"),
         Send(number, room, "x"),
+        Edit(peer.n, room, chance.choice(NUMBERS), "y"),
+        Delete(peer.n, room, chance.choice(NUMBERS)),
         Read(number, room, chance.choice(NUMBERS), chance.choice(NUMBERS)),
+        History(number, room, chance.choice(NUMBERS), chance.choice([None, *NUMBERS]), chance.choice(NUMBERS)),
+        Search(number, chance.choice(["x", "y x", "", '"*']), chance.choice(["", room]), chance.choice(NAMES) or ""),
+        Mark(number, room, chance.choice(NUMBERS)),
         Who(number, room, "b"),
         Rooms(number, "b"),
         Nick(number, chance.choice(NAMES) or "cat"),
@@ -645,11 +654,11 @@ def test_whatever_is_said_in_whichever_order_nothing_breaks_and_nothing_stays(se
     talk.passes(70, step=1.0)
     assert leftovers(talk.hub) == {}
     assert (len(talk.hub.sessions), len(talk.hub.sessions._persons), len(talk.hub.rooms.everybody)) == (0, 0, 0)
-    assert talk.hub.names == Names()
     assert all(len(room.roster) == 0 for room in talk.hub.rooms.by_name.values())
 
 
 def leftovers(hub: Hub) -> dict[str, int]:
     """What the hub still holds of sessions and turns."""
-    held = {name: len(value) for name, value in vars(hub).items() if name.startswith("_") and hasattr(value, "__len__")}
-    return {name: size for name, size in held.items() if size}
+    held = {name: value for name, value in vars(hub).items() if name.startswith("_") and hasattr(value, "__len__")}
+    held |= {"names": hub.names._held, "looks": hub.names._by_look, "marks": hub.marks._of}
+    return {name: len(value) for name, value in held.items() if value}

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import signal
+import stat
+from pathlib import Path
 
 import pytest
-from support import World
+from support import World, eventually
 
 
 @pytest.mark.parametrize(
@@ -89,3 +91,56 @@ def test_escape_sequences_reach_neither_the_log_nor_the_shown_chat(world: World)
     world.run("send", "lobby", "\u202ehidden", "--name", "alice")
     broker.wait_out("hidden")
     assert "\u202e" not in broker.out + broker.err
+
+
+def test_what_is_said_is_there_after_a_restart(world: World, tmp_path: Path) -> None:
+    folder = tmp_path / "kept" / "here"
+    broker = world.broker("--data", str(folder))
+    broker.wait_err(f"0 rooms with 0 messages in {folder}")
+    assert (stat.S_IMODE(folder.stat().st_mode), stat.S_IMODE((folder / "zchat.db").stat().st_mode)) == (0o700, 0o600)
+    world.run("send", "lobby", "kept", "--name", "alice")
+    broker.signal(signal.SIGTERM)
+    assert broker.ends() == 0
+    world.broker("--data", str(folder)).wait_err(f"1 room with 1 message in {folder}")
+    assert "kept" in world.run("history", "lobby").stdout
+
+
+def test_second_broker_on_a_folder_is_told_whose_it_is(world: World, tmp_path: Path) -> None:
+    broker = world.broker()
+    refused = world.run("broker", "--bind", "tcp://127.0.0.1:0")
+    assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (1, "", 1)
+    assert str(tmp_path / "data" / "zchat") in refused.stderr
+    assert f"process {broker.pid}" in refused.stderr
+
+
+def test_folder_that_cannot_be_used_is_one_line(world: World, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    refused = world.run("broker", "--bind", "tcp://127.0.0.1:0", "--data", str(tmp_path / "file"))
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+    assert world.run("broker", "--memory", "--data", str(tmp_path)).returncode == 2
+
+
+def test_damaged_log_is_refused_with_what_to_do(world: World, tmp_path: Path) -> None:
+    broker = world.broker()
+    world.run("send", "lobby", "kept", "--name", "alice")
+    broker.signal(signal.SIGTERM)
+    assert broker.ends() == 0
+    database = tmp_path / "data" / "zchat" / "zchat.db"
+    database.write_bytes(database.read_bytes()[:5000])
+    refused = world.run("broker", "--bind", "tcp://127.0.0.1:0")
+    assert (refused.returncode, refused.stdout, refused.stderr.count("\n")) == (1, "", 1)
+    assert "restore a backup" in refused.stderr
+
+
+def test_only_the_last_messages_are_kept(world: World) -> None:
+    world.broker("--keep-messages", "2")
+    world.run("send", "lobby", "--name", "alice", stdin="one\ntwo\nthree\n")
+    follower = world.start("tail", "lobby", "--since", "1h", "--until-end")
+    follower.ends()
+    eventually(lambda: world.run("history", "lobby").stdout.count("\n") == 2, "what is older is dropped")
+
+
+def test_nothing_is_kept_with_memory(world: World, tmp_path: Path) -> None:
+    world.broker("--memory").wait_err("nothing is kept")
+    world.run("send", "lobby", "hi", "--name", "alice")
+    assert not (tmp_path / "data").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -114,20 +115,108 @@ def test_paste_of_several_lines_is_one_message_that_looks_like_no_other_sender(a
     alice.wait(r"alice: first\n {9}bob: second")
 
 
-def test_broker_restart_is_told_and_mended(world: World, alice: Terminal) -> None:
-    port = world.url.rpartition(":")[2]
+def test_broker_restart_loses_nothing(world: World, alice: Terminal) -> None:
     world.run("send", "lobby", "before", "--name", "bob")
     alice.wait("bob: before")
-    broker = world.brokers[0]
+    _restart(world, alice)
+    alice.wait(r"\d\d alice: typed while away")
+    assert "no longer be had" not in alice.shown
+    assert alice.shown.count("bob: before") == 1
+
+
+def test_broker_that_keeps_nothing_begins_anew_and_that_is_told(world: World) -> None:
+    world.broker("--memory")
+    alice = world.terminal("join", "--name", "alice")
+    alice.wait("you are in lobby")
+    world.run("send", "lobby", "before", "--name", "bob")
+    alice.wait("bob: before")
+    _restart(world, alice, "--memory")
+    alice.wait("what came after message 1 can no longer be had")
+    alice.wait(r"\d\d alice: typed while away")
+
+
+def _restart(world: World, alice: Terminal, *options: str) -> None:
+    port = world.url.rpartition(":")[2]
+    broker = world.brokers[-1]
     broker.signal(signal.SIGKILL)
     broker.ends()
     alice.wait("the connection to the broker is lost; trying to get it back")
     alice.type("typed while away\r")
     alice.wait("not connected; to be said when we are: typed while away")
-    world.broker("--bind-wait", "30", bind=f"tcp://127.0.0.1:{port}")
+    world.broker("--bind-wait", "30", *options, bind=f"tcp://127.0.0.1:{port}")
     alice.wait("connected again")
-    alice.wait("what came after message 1 can no longer be had")
-    alice.wait(r"\d\d alice: typed while away")
+
+
+def test_first_time_shows_the_last_messages_and_coming_back_what_was_missed(world: World) -> None:
+    world.broker()
+    world.run("send", "lobby", "--name", "bob", stdin="".join(f"line {number}\n" for number in range(1, 61)))
+    alice = world.terminal("join", "--name", "alice")
+    alice.wait("bob: line 60")
+    assert "missed" not in alice.shown
+    alice.type("seen\r")
+    alice.wait("alice: seen")
+    alice.type("quit\r")
+    assert alice.ends() == 0
+    told = re.findall(r"bob: (line \d+)", alice.raw.decode())
+    assert told == [f"line {number}" for number in range(11, 61)]
+    world.run("send", "lobby", "--name", "bob", stdin="one\ntwo\n")
+    world.run("send", "@alice", "for you alone", "--name", "bob")
+    alice = world.terminal("join", "--name", "alice")
+    alice.wait(r"-- 2 missed while you were away\n[\d:]+ bob: one\n[\d:]+ bob: two\n-- you are up to date")
+    alice.wait(r"-- \[@bob\] 1 missed while you were away\n[\d:]+ \[private\] bob: for you alone\n")
+    alice.wait(r"-- \[@bob\] you are up to date")
+    assert "line 60" not in alice.shown
+
+
+def test_unread_is_what_came_since(world: World) -> None:
+    world.broker()
+    alice = world.terminal("join", "--name", "alice")
+    alice.wait("you are in lobby")
+    alice.type("quit\r")
+    assert alice.ends() == 0
+    world.run("send", "lobby", "--name", "bob", stdin="one\ntwo\n")
+    (row,) = world.run("rooms", "--name", "alice").stdout.splitlines()
+    assert row.split("\t")[::4] == ["lobby", "2"]
+    assert json.loads(world.run("rooms", "--name", "alice", "--json").stdout)["unread"] == 2
+    assert json.loads(world.run("rooms", "--name", "bob", "--json").stdout)["unread"] is None
+    alice = world.terminal("join", "other", "--name", "alice")
+    alice.wait("you are in other")
+    alice.type("/rooms\r")
+    alice.wait("lobby: 0 people, 2 messages, last at 20.*, 2 unread")
+
+
+def test_pipes_get_no_replay_unless_asked(world: World) -> None:
+    world.broker()
+    world.run("send", "lobby", "--name", "bob", stdin="one\ntwo\nthree\n")
+    assert world.run("join", "--name", "alice", stdin="hi\n").stdout.count("\n") == 1
+    told = world.run("join", "--name", "alice", "--tail", "2", stdin="hi\n").stdout
+    assert re.findall(r"(\w+): (\w+)", told)[:2] == [("bob", "three"), ("alice", "hi")]
+
+
+def test_edit_delete_history_and_search(alice: Terminal) -> None:
+    for line in (
+        "first thing",
+        "second thing",
+        "third thing",
+        "/edit 1 a better thing",
+        "/edit the very last",
+        "/delete #2",
+    ):
+        alice.type(f"{line}\r")
+    alice.wait(r"alice \(edited #1\): a better thing")
+    alice.wait(r"alice \(edited #3\): the very last")
+    alice.wait("alice deleted #2")
+    alice.type("/history\r")
+    alice.wait(r"-- #1 \S+ \S+ alice: a better thing \(edited\)\n-- #2 \S+ \S+ alice: \(deleted\)\n")
+    alice.wait(r"-- #3 \S+ \S+ alice: the very last \(edited\)")
+    alice.type("/search BETTER\r")
+    alice.wait(r"-- lobby #1 \S+ \S+ alice: a better thing \(edited\)")
+    alice.type("/search second\r")
+    alice.wait("nothing was found")
+    alice.type("/delete 9\r")
+    alice.wait("there is no such message of yours")
+    alice.type("/delete that\r")
+    alice.wait(r"write it as /delete \[NUMBER\]")
 
 
 def test_piped_lines_mean_the_same(world: World, alice: Terminal) -> None:

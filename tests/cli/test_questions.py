@@ -15,10 +15,10 @@ def test_who_and_rooms(world: World) -> None:
     assert world.run("who").stdout == "alice\n"
     assert world.run("who", "dev").stdout == "alice\n"
     assert world.run("who", "lobby").stdout == ""
-    assert world.run("rooms").stdout == "dev\t1\t0\nlobby\t0\t0\n"
+    assert world.run("rooms").stdout == "dev\t1\t0\t-\t-\nlobby\t0\t0\t-\t-\n"
     assert [json.loads(line) for line in world.run("rooms", "--json").stdout.splitlines()] == [
-        {"v": 1, "kind": "room", "room": "dev", "people": 1, "seq": 0},
-        {"v": 1, "kind": "room", "room": "lobby", "people": 0, "seq": 0},
+        {"v": 1, "kind": "room", "room": "dev", "people": 1, "seq": 0, "last": None, "unread": None},
+        {"v": 1, "kind": "room", "room": "lobby", "people": 0, "seq": 0, "last": None, "unread": None},
     ]
     assert json.loads(world.run("who", "--json").stdout) == {"v": 1, "kind": "person", "name": "alice"}
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import subprocess
+from pathlib import Path
 
 from support import ZCHAT, World
 
@@ -101,3 +103,66 @@ def test_no_escape_sequence_reaches_a_terminal_or_a_pipe(world: World) -> None:
         assert follower.ends() == 0
         assert not any(mark in follower.out for mark in "\u202e\u200b\x1b")
     assert json.loads(followers[1].out)["text"] == "\u202ebidi \u200b zero"
+
+
+def test_since_and_until_end(world: World) -> None:
+    world.broker()
+    world.run("send", "lobby", "--name", "alice", stdin="one\ntwo\n")
+    told = world.run("tail", "lobby", "--since", "1h", "--until-end")
+    assert told.returncode == 0
+    assert [line.split()[-1] for line in told.stdout.splitlines()] == ["one", "two"]
+    assert world.run("tail", "lobby", "new", "--until-end").stdout == ""
+    assert world.run("tail", "lobby", "--since", "2001-01-01", "--until-end", "--count", "1").stdout.count("\n") == 1
+    refused = world.run("tail", "lobby", "--since", "yesterdayish")
+    assert (refused.returncode, refused.stderr.count("\n")) == (2, 1)
+
+
+def test_resume_goes_on_where_it_was_also_over_a_crash_of_both(world: World, tmp_path: Path) -> None:
+    world.broker()
+    place = ["--resume", str(tmp_path / "place")]
+    assert world.run("tail", "lobby", "den", *place, "--until-end").returncode == 0
+    world.run("send", "lobby", "--name", "alice", stdin="one\ntwo\n")
+    told = world.run("tail", "lobby", "den", *place, "--until-end").stdout
+    assert [line.split()[-1] for line in told.splitlines()] == ["one", "two"]
+    follower = world.start("tail", "lobby", "den", *place)
+    follower.wait_err("following")
+    locked = world.run("tail", "lobby", *place)
+    assert (locked.returncode, locked.stderr.count("\n")) == (1, 1)
+    assert "in use" in locked.stderr
+    world.run("send", "den", "--name", "alice", "three")
+    follower.wait_out("three")
+    follower.signal(signal.SIGKILL)
+    follower.ends()
+    world.brokers[0].signal(signal.SIGKILL)
+    world.brokers[0].ends()
+    world.broker()
+    world.run("send", "den", "--name", "alice", "four")
+    told = world.run("tail", "lobby", "den", *place, "--until-end").stdout
+    assert [line.split()[-1] for line in told.splitlines()][-1] == "four"
+    assert set(re.findall(r"\w+$", told, re.MULTILINE)) <= {"three", "four"}
+
+
+def test_resume_says_if_the_log_is_another(world: World, tmp_path: Path) -> None:
+    world.broker("--memory")
+    place = ["--resume", str(tmp_path / "place"), "--json"]
+    world.run("send", "lobby", "--name", "alice", "one")
+    assert world.run("tail", "lobby", *place, "--until-end").returncode == 0
+    world.brokers[0].signal(signal.SIGTERM)
+    world.brokers[0].ends()
+    world.broker("--memory")
+    told = world.run("tail", "lobby", *place, "--timeout", "0.2")
+    assert json.loads(told.stdout) == {"v": 1, "kind": "gap", "room": "lobby", "first": 2, "last": None}
+
+
+def test_edits_and_deletions_are_told(world: World) -> None:
+    world.broker()
+    follower = world.start("tail", "lobby", "--json")
+    follower.wait_err("following")
+    world.run("join", "--name", "alice", stdin="hi\n/edit ho\n/delete\n")
+    follower.wait_out('"kind":"delete"')
+    told = [json.loads(line) for line in follower.out.splitlines()]
+    assert [(line["kind"], line.get("target"), line.get("text")) for line in told] == [
+        ("message", None, "hi"),
+        ("edit", 1, "ho"),
+        ("delete", 1, None),
+    ]

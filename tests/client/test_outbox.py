@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 from math import inf
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from zchat.client.outbox import BACK, GIVE_UP, Outbox
+from zchat.messages import Delete, Edit, Send
 
 WINDOW = 3
+
+
+def said(box: Outbox, text: str, room: str = "lobby") -> int:
+    return box.add(room, partial(Send, room=room, text=text))
 
 
 def outbox(messages: int) -> Outbox:
     made = Outbox()
     for number in range(1, messages + 1):
-        assert made.add("lobby", f"text {number}", action=False) == number
+        assert said(made, f"text {number}") == number
     return made
 
 
@@ -52,9 +58,14 @@ def test_a_number_is_answered_once() -> None:
 
 def test_what_is_handed_over_says_what_was_said() -> None:
     box = Outbox()
-    box.add("@bob", "waves", action=True)
-    (send,) = box.take(WINDOW, 0.0)
-    assert (send.n, send.room, send.text, send.action) == (1, "@bob", "waves", True)
+    box.add("@bob", partial(Send, room="@bob", text="waves", action=True))
+    box.add("den", partial(Edit, room="den", seq=7, text="what I meant"))
+    box.add("den", partial(Delete, room="den", seq=0))
+    assert box.take(WINDOW, 0.0) == [
+        Send(1, "@bob", "waves", action=True),
+        Edit(2, "den", 7, "what I meant"),
+        Delete(3, "den", 0),
+    ]
 
 
 # Going back
@@ -149,8 +160,21 @@ def test_under_a_new_id_numbers_begin_anew_and_what_was_under_way_is_unknown() -
     box.answered(1)
     assert [tickets(pending) for pending in box.restart()] == [2, 3]
     assert box.agrees(0, vouched=True)
-    assert [(send.n, send.text) for send in box.take(WINDOW, 0.0)] == [(1, "text 4"), (2, "text 5")]
-    assert box.add("lobby", "text 6", action=False) == 6
+    assert box.take(WINDOW, 0.0) == [Send(1, "lobby", "text 4"), Send(2, "lobby", "text 5")]
+    assert said(box, "text 6") == 6
+    assert taken(box) == [3]
+
+
+def test_where_numbers_may_have_been_used_again_no_message_is_changed() -> None:
+    box = outbox(1)
+    taken(box)
+    edit = box.add("den", partial(Edit, room="den", seq=7, text="x"), changes=True)
+    said(box, "next")
+    delete = box.add("den", partial(Delete, room="den", seq=0), changes=True)
+    assert [tickets(pending) for pending in box.void()] == [edit, delete]
+    assert box.take(WINDOW, 0.0) == [Send(2, "lobby", "next")]
+    assert box.void() == []
+    said(box, "last")
     assert taken(box) == [3]
 
 
@@ -180,7 +204,7 @@ def test_all_is_stored_once_and_in_order(steps: list[str], window: int) -> None:
     wire: deque[tuple[int, str]] = deque()
     stored: list[str] = []
     outcomes: list[int] = []
-    said = 0
+    texts = 0
 
     def serve(how: str) -> None:
         nonlocal expected
@@ -202,13 +226,13 @@ def test_all_is_stored_once_and_in_order(steps: list[str], window: int) -> None:
 
     for step in [*steps, *["take", "serve"] * 400]:
         if step == "add":
-            said += 1
-            box.add("lobby", f"text {said}", action=False)
+            texts += 1
+            said(box, f"text {texts}")
         elif step == "take":
             now += 0.25
             sends = box.take(window, now)
             assert len(sends) <= window
-            wire.extend((send.n, send.text) for send in sends)
+            wire.extend((send.n, send.text) for send in sends if isinstance(send, Send))
         elif step == "lose":
             wire.clear()
             assert box.agrees(expected - 1, vouched=True)
@@ -216,6 +240,6 @@ def test_all_is_stored_once_and_in_order(steps: list[str], window: int) -> None:
         else:
             serve(step)
     assert len(box) == 0
-    assert outcomes == list(range(1, said + 1))
+    assert outcomes == list(range(1, texts + 1))
     assert stored == sorted(stored, key=lambda text: int(text.split()[1]))
     assert len(stored) == len(set(stored))

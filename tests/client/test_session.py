@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import count
-from typing import TypeVar
 
 import pytest
+from client.playing import CREDIT, OTHER_RUN, RUN, Playing, said
 
 from zchat import errors
 from zchat.client import events as heard
 from zchat.client import session as module
-from zchat.client.channel import RESERVE, Command, OpenSub, Reopen, Subscribe, Transmit, Unsubscribe
+from zchat.client.channel import OpenSub, Reopen, Subscribe, Unsubscribe
 from zchat.client.outbox import GIVE_UP
 from zchat.client.rooms import FENCE_PATIENCE, TARGET_PATIENCE
-from zchat.client.session import AGAIN, BEAT_PATIENCE, PATIENCE, Session
+from zchat.client.session import AGAIN, BEAT_PATIENCE, PATIENCE
 from zchat.codec import fence_topic, room_topic
 from zchat.messages import (
     Ack,
@@ -23,16 +22,13 @@ from zchat.messages import (
     Bye,
     Closing,
     Done,
-    Event,
     Failed,
-    Fenced,
     Head,
     Heartbeat,
     Hello,
     Join,
     Joined,
     Leave,
-    Message,
     Moved,
     Named,
     Nick,
@@ -47,12 +43,8 @@ from zchat.messages import (
     Published,
     Read,
     Refused,
-    Replies,
-    Reply,
-    Request,
     Send,
     Stamp,
-    State,
     Told,
     Unfenced,
     Unreadable,
@@ -60,167 +52,10 @@ from zchat.messages import (
     Who,
 )
 
-RUN = b"one life"
-OTHER_RUN = b"the next"
-CREDIT = RESERVE + 4
-
-R = TypeVar("R", bound=Request)
-
-
-def said(seq: int, sender: bytes = b"somebody") -> Message:
-    return Message(seq, 0, "bob", sender, seq, f"text {seq}")
-
-
-class Dialogue:
-    """A session, and who plays the broker and the sockets."""
-
-    def __init__(self, name: str | None = "ann") -> None:
-        numbers = count(1)
-        self.session = Session(name, b"P" * 16, lambda size: next(numbers).to_bytes(size, "big"))
-        self.now = 100.0
-        self.turn = 0
-        self.run = RUN
-        self.commands: list[Command] = []
-        self.asked: list[Request] = []
-
-    # What the session wants
-
-    def obey(self) -> None:
-        for command in self.session.commands():
-            if isinstance(command, Transmit):
-                self.asked += command.requests
-            else:
-                self.commands.append(command)
-
-    def wants(self, *commands: Command) -> None:
-        """The socket commands since last asked."""
-        self.obey()
-        found, self.commands = self.commands, []
-        assert found == list(commands)
-
-    def asks(self, *requests: Request) -> None:
-        """The requests since last asked."""
-        self.obey()
-        found, self.asked = self.asked, []
-        assert found == list(requests)
-
-    def asks_one(self, kind: type[R]) -> R:
-        """The one request of a kind since last asked."""
-        self.obey()
-        (found,) = [request for request in self.asked if isinstance(request, kind)]
-        self.asked.remove(found)
-        return found
-
-    def asks_all(self, kind: type[R]) -> list[R]:
-        """The requests of a kind since last asked."""
-        self.obey()
-        found: list[R] = [request for request in self.asked if isinstance(request, kind)]
-        self.asked = [request for request in self.asked if not isinstance(request, kind)]
-        return found
-
-    def hears(self, *events: heard.Event) -> None:
-        found = list(self.session.events)
-        self.session.events.clear()
-        assert found == list(events)
-
-    def skip(self) -> None:
-        """What happened so far is of no interest."""
-        self.obey()
-        self.commands, self.asked = [], []
-        self.session.events.clear()
-
-    # What happens to it
-
-    def stamp(self) -> Stamp:
-        self.turn += 1
-        return Stamp(self.run, self.turn)
-
-    def reply(self, *items: Reply) -> None:
-        self.session.replied(Replies(self.stamp(), items), self.now)
-        self.obey()
-
-    def publish(self, room: str, *events: Event, states: tuple[State, ...] = ()) -> None:
-        self.session.published(room, Published(self.stamp(), events, states), self.now)
-        self.obey()
-
-    def wait(self, seconds: float) -> None:
-        self.now += seconds
-        self.session.tick(self.now)
-        self.obey()
-
-    def connect(self) -> Hello:
-        self.session.connected(self.now)
-        return self.asks_one(Hello)
-
-    def lose(self) -> None:
-        self.session.disconnected("pulled", self.now)
-        self.obey()
-
-    def welcome(
-        self, hello: Hello, *, last: int = 0, vouched: bool = True, private: tuple[PrivateRoom, ...] = ()
-    ) -> None:
-        name = hello.name
-        self.reply(
-            Welcome(
-                q=hello.q,
-                session=b"S" * 16,
-                sender=b"annspipe",
-                name=name,
-                pub_port=5556,
-                credit=CREDIT,
-                text_limit=100,
-                heartbeat=30.0,
-                last=last,
-                vouched=vouched,
-                resumed=False,
-                banner="hi",
-                private=private,
-            )
-        )
-
-    def open(self) -> Hello:
-        hello = self.connect()
-        self.welcome(hello)
-        self.skip()
-        return hello
-
-    def fence(self, k: int) -> None:
-        self.reply(Fenced(k))
-
-    def enter(self, room: str = "lobby", head: int = 0, k: int = 1) -> None:
-        """The user joins, and all goes well."""
-        self.session.join(room, quiet=False, now=self.now)
-        self.fence(k)
-        self.joined(self.asks_one(Join), head)
-        self.skip()
-
-    def joined(self, join: Join, head: int = 0, version: int = 1, names: tuple[str, ...] = ("ann",)) -> None:
-        self.reply(Joined(join.q, join.room, head, version, len(names), names))
-
-
-@pytest.fixture
-def talk() -> Dialogue:
-    return Dialogue()
-
-
-@pytest.fixture
-def there(talk: Dialogue) -> Dialogue:
-    """Welcomed."""
-    talk.open()
-    return talk
-
-
-@pytest.fixture
-def inside(there: Dialogue) -> Dialogue:
-    """In the lobby, after message 5."""
-    there.enter(head=5)
-    return there
-
-
 # Hello --------------------------------------------------------------------------------------------------------------
 
 
-def test_hello_comes_first(talk: Dialogue) -> None:
+def test_hello_comes_first(talk: Playing) -> None:
     talk.session.join("lobby", quiet=False, now=talk.now)
     talk.session.send("lobby", "hi", action=False, now=talk.now)
     talk.session.ask(Ping)
@@ -235,7 +70,7 @@ def test_hello_comes_first(talk: Dialogue) -> None:
     talk.wants(OpenSub(5556), Subscribe(room_topic("lobby")), Subscribe(fence_topic(hello.fence, 1)))
 
 
-def test_hello_resumes_the_session_with_the_newest_stamp(inside: Dialogue) -> None:
+def test_hello_resumes_the_session_with_the_newest_stamp(inside: Playing) -> None:
     inside.publish("lobby", said(6))
     inside.lose()
     hello = inside.connect()
@@ -245,7 +80,7 @@ def test_hello_resumes_the_session_with_the_newest_stamp(inside: Dialogue) -> No
     inside.hears(heard.Connected("ann", "hi", again=True))
 
 
-def test_hello_unanswered_opens_both_sockets_anew(talk: Dialogue) -> None:
+def test_hello_unanswered_opens_both_sockets_anew(talk: Playing) -> None:
     talk.connect()
     talk.wait(PATIENCE - 0.1)
     talk.wants()
@@ -254,7 +89,7 @@ def test_hello_unanswered_opens_both_sockets_anew(talk: Dialogue) -> None:
     talk.wants(Reopen())
 
 
-def test_a_name_that_is_taken_ends_it(talk: Dialogue) -> None:
+def test_a_name_that_is_taken_ends_it(talk: Playing) -> None:
     talk.reply(Failed(talk.connect().q, "name-taken", "choose another"))
     assert isinstance(talk.session.ended, errors.NameTaken)
     (event,) = talk.session.events
@@ -265,7 +100,7 @@ def test_a_name_that_is_taken_ends_it(talk: Dialogue) -> None:
     assert talk.session.due() == float("inf")
 
 
-def test_a_hello_refused_for_now_is_said_again(talk: Dialogue) -> None:
+def test_a_hello_refused_for_now_is_said_again(talk: Playing) -> None:
     talk.reply(Failed(talk.connect().q, "draining", ""))
     talk.asks()
     talk.wait(0.9)
@@ -276,7 +111,7 @@ def test_a_hello_refused_for_now_is_said_again(talk: Dialogue) -> None:
     assert talk.session.open
 
 
-def test_a_welcome_to_an_earlier_hello_is_none(talk: Dialogue) -> None:
+def test_a_welcome_to_an_earlier_hello_is_none(talk: Playing) -> None:
     first = talk.connect()
     talk.lose()
     talk.connect()
@@ -284,7 +119,7 @@ def test_a_welcome_to_an_earlier_hello_is_none(talk: Dialogue) -> None:
     assert not talk.session.open
 
 
-def test_what_is_said_before_the_welcome_is_not_for_this_session(talk: Dialogue) -> None:
+def test_what_is_said_before_the_welcome_is_not_for_this_session(talk: Playing) -> None:
     hello = talk.connect()
     talk.reply(Private("@room", "bob", (said(7),)))
     talk.welcome(hello, private=(PrivateRoom("@room", "bob", 7),))
@@ -293,7 +128,7 @@ def test_what_is_said_before_the_welcome_is_not_for_this_session(talk: Dialogue)
     talk.hears(heard.Said("@bob", said(8), mine=False, private=True))
 
 
-def test_an_unknown_session_says_hello_once_and_asks_again(there: Dialogue) -> None:
+def test_an_unknown_session_says_hello_once_and_asks_again(there: Playing) -> None:
     q = there.session.ask(Ping)
     there.session.send("lobby", "hi", action=False, now=there.now)
     there.skip()
@@ -302,7 +137,7 @@ def test_an_unknown_session_says_hello_once_and_asks_again(there: Dialogue) -> N
     there.asks(Ping(q), Send(1, "lobby", "hi"))
 
 
-def test_superseded_ends_it(inside: Dialogue) -> None:
+def test_superseded_ends_it(inside: Playing) -> None:
     inside.reply(Failed(0, "superseded", ""))
     assert isinstance(inside.session.ended, errors.Superseded)
     inside.wait(1000.0)
@@ -313,7 +148,7 @@ def test_superseded_ends_it(inside: Dialogue) -> None:
 # Fence --------------------------------------------------------------------------------------------------------------
 
 
-def test_rooms_are_joined_once_the_fence_is_answered(talk: Dialogue) -> None:
+def test_rooms_are_joined_once_the_fence_is_answered(talk: Playing) -> None:
     hello = talk.open()
     talk.session.join("lobby", quiet=True, now=talk.now)
     talk.wants(OpenSub(5556), Subscribe(room_topic("lobby")), Subscribe(fence_topic(hello.fence, 1)))
@@ -325,7 +160,7 @@ def test_rooms_are_joined_once_the_fence_is_answered(talk: Dialogue) -> None:
     talk.hears(heard.Entered("lobby", ("ann",), 1))
 
 
-def test_a_second_room_has_a_fence_of_its_own_and_none_is_kept(talk: Dialogue) -> None:
+def test_a_second_room_has_a_fence_of_its_own_and_none_is_kept(talk: Playing) -> None:
     hello = talk.open()
     talk.enter()
     talk.session.join("den", quiet=False, now=talk.now)
@@ -335,7 +170,7 @@ def test_a_second_room_has_a_fence_of_its_own_and_none_is_kept(talk: Dialogue) -
     assert talk.asks_one(Join).room == "den"
 
 
-def test_a_fence_unanswered_is_tried_once_more_and_then_all_is_opened_anew(talk: Dialogue) -> None:
+def test_a_fence_unanswered_is_tried_once_more_and_then_all_is_opened_anew(talk: Playing) -> None:
     hello = talk.open()
     talk.session.join("lobby", quiet=False, now=talk.now)
     talk.skip()
@@ -345,7 +180,7 @@ def test_a_fence_unanswered_is_tried_once_more_and_then_all_is_opened_anew(talk:
     talk.wants(Reopen())
 
 
-def test_a_fence_answered_late_is_good_too(talk: Dialogue) -> None:
+def test_a_fence_answered_late_is_good_too(talk: Playing) -> None:
     hello = talk.open()
     talk.session.join("lobby", quiet=False, now=talk.now)
     talk.wait(FENCE_PATIENCE)
@@ -362,7 +197,7 @@ def test_a_fence_answered_late_is_good_too(talk: Dialogue) -> None:
     talk.hears(heard.Entered("lobby", ("ann",), 1))
 
 
-def test_a_sub_that_was_cut_is_fenced_anew_and_what_was_missed_is_read(inside: Dialogue) -> None:
+def test_a_sub_that_was_cut_is_fenced_anew_and_what_was_missed_is_read(inside: Playing) -> None:
     inside.skip()
     inside.reply(Unfenced())
     inside.asks()
@@ -371,10 +206,14 @@ def test_a_sub_that_was_cut_is_fenced_anew_and_what_was_missed_is_read(inside: D
     read = inside.asks_one(Read)
     assert (read.room, read.after) == ("lobby", 5)
     inside.reply(Page(read.q, "lobby", 1, 7, (said(6), said(7))))
-    inside.hears(*(heard.Said("lobby", said(seq), mine=False) for seq in (6, 7)))
+    inside.hears(
+        heard.Missed("lobby", 2),
+        *(heard.Said("lobby", said(seq), mine=False) for seq in (6, 7)),
+        heard.UpToDate("lobby"),
+    )
 
 
-def test_a_sub_that_was_cut_while_a_fence_is_under_way_needs_the_next(inside: Dialogue) -> None:
+def test_a_sub_that_was_cut_while_a_fence_is_under_way_needs_the_next(inside: Playing) -> None:
     inside.session.join("den", quiet=False, now=inside.now)
     inside.reply(Unfenced())
     inside.fence(2)
@@ -383,7 +222,7 @@ def test_a_sub_that_was_cut_while_a_fence_is_under_way_needs_the_next(inside: Di
     assert {join.room for join in inside.asks_all(Join)} == {"lobby", "den"}
 
 
-def test_a_fence_of_another_connection_says_nothing(inside: Dialogue) -> None:
+def test_a_fence_of_another_connection_says_nothing(inside: Playing) -> None:
     inside.lose()
     inside.welcome(inside.connect())
     inside.fence(1)
@@ -395,7 +234,7 @@ def test_a_fence_of_another_connection_says_nothing(inside: Dialogue) -> None:
 # Rooms --------------------------------------------------------------------------------------------------------------
 
 
-def test_live_events_that_come_before_the_answer_are_merged(talk: Dialogue) -> None:
+def test_live_events_that_come_before_the_answer_are_merged(talk: Playing) -> None:
     talk.open()
     talk.session.join("lobby", quiet=False, now=talk.now)
     talk.publish("lobby", said(5), said(6))
@@ -404,13 +243,13 @@ def test_live_events_that_come_before_the_answer_are_merged(talk: Dialogue) -> N
     talk.hears()
     talk.joined(talk.asks_one(Join), head=5)
     talk.hears(
+        heard.Entered("lobby", ("ann",), 1),
         heard.Said("lobby", said(6), mine=False),
         heard.Said("lobby", said(7), mine=False),
-        heard.Entered("lobby", ("ann",), 1),
     )
 
 
-def test_the_broker_may_call_a_room_otherwise(talk: Dialogue) -> None:
+def test_the_broker_may_call_a_room_otherwise(talk: Playing) -> None:
     hello = talk.open()
     talk.session.join("#Lobby", quiet=False, now=talk.now)
     talk.fence(1)
@@ -421,7 +260,7 @@ def test_the_broker_may_call_a_room_otherwise(talk: Dialogue) -> None:
     talk.publish("lobby", said(6))
     talk.fence(2)
     talk.joined(talk.asks_one(Join), head=5)
-    talk.hears(heard.Said("lobby", said(6), mine=False), heard.Entered("lobby", ("ann",), 1))
+    talk.hears(heard.Entered("lobby", ("ann",), 1), heard.Said("lobby", said(6), mine=False))
     talk.session.join("Lobby", quiet=False, now=talk.now)
     talk.asks()
     assert talk.session.room_names == {"Lobby": "lobby", "lobby": "lobby"}
@@ -429,7 +268,7 @@ def test_the_broker_may_call_a_room_otherwise(talk: Dialogue) -> None:
     assert talk.asks_one(Leave).room == "lobby"
 
 
-def test_a_room_joined_under_two_names_is_one(inside: Dialogue) -> None:
+def test_a_room_joined_under_two_names_is_one(inside: Playing) -> None:
     inside.session.join("LOBBY", quiet=False, now=inside.now)
     inside.fence(2)
     join = inside.asks_one(Join)
@@ -440,7 +279,7 @@ def test_a_room_joined_under_two_names_is_one(inside: Dialogue) -> None:
     inside.hears(heard.Said("lobby", said(6), mine=False))
 
 
-def test_a_name_left_before_it_was_known_to_be_anothers_takes_nothing_with_it(inside: Dialogue) -> None:
+def test_a_name_left_before_it_was_known_to_be_anothers_takes_nothing_with_it(inside: Playing) -> None:
     inside.session.join("LOBBY", quiet=False, now=inside.now)
     inside.session.leave("LOBBY")
     leave = inside.asks_one(Leave)
@@ -448,7 +287,7 @@ def test_a_name_left_before_it_was_known_to_be_anothers_takes_nothing_with_it(in
     assert inside.asks_one(Join).room == "lobby"
 
 
-def test_a_room_that_is_refused_is_not_followed(there: Dialogue) -> None:
+def test_a_room_that_is_refused_is_not_followed(there: Playing) -> None:
     there.session.join("a b", quiet=False, now=there.now)
     there.fence(1)
     join = there.asks_one(Join)
@@ -464,7 +303,7 @@ def test_a_room_that_is_refused_is_not_followed(there: Dialogue) -> None:
     there.wants()
 
 
-def test_who_follows_quietly_may_come_in_later(there: Dialogue) -> None:
+def test_who_follows_quietly_may_come_in_later(there: Playing) -> None:
     there.session.join("lobby", quiet=True, now=there.now)
     there.fence(1)
     first = there.asks_one(Join)
@@ -474,7 +313,7 @@ def test_who_follows_quietly_may_come_in_later(there: Dialogue) -> None:
     assert not there.asks_one(Join).quiet
 
 
-def test_what_comes_for_a_room_that_was_left_is_not_heard(inside: Dialogue) -> None:
+def test_what_comes_for_a_room_that_was_left_is_not_heard(inside: Playing) -> None:
     inside.publish("lobby", said(8))
     read = inside.asks_one(Read)
     inside.publish("lobby", states=(Presence(5, 3, ("bob",)),))
@@ -487,7 +326,7 @@ def test_what_comes_for_a_room_that_was_left_is_not_heard(inside: Dialogue) -> N
     inside.hears()
 
 
-def test_a_leave_that_was_not_answered_is_said_again(inside: Dialogue) -> None:
+def test_a_leave_that_was_not_answered_is_said_again(inside: Playing) -> None:
     q = inside.session.leave("lobby")
     assert q is not None
     inside.session.forget(q)
@@ -501,12 +340,12 @@ def test_a_leave_that_was_not_answered_is_said_again(inside: Dialogue) -> None:
     inside.asks()
 
 
-def test_leaving_what_is_not_followed_asks_nothing(there: Dialogue) -> None:
+def test_leaving_what_is_not_followed_asks_nothing(there: Playing) -> None:
     assert there.session.leave("lobby") is None
     there.asks()
 
 
-def test_no_more_is_asked_at_once_than_there_is_credit_for(there: Dialogue) -> None:
+def test_no_more_is_asked_at_once_than_there_is_credit_for(there: Playing) -> None:
     for number in range(100):
         there.session.join(f"room {number}", quiet=False, now=there.now)
         there.session.send("lobby", "hi", action=False, now=there.now)
@@ -526,7 +365,7 @@ def test_no_more_is_asked_at_once_than_there_is_credit_for(there: Dialogue) -> N
 # Gaps ---------------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_missing_is_read_at_once(inside: Dialogue) -> None:
+def test_what_is_missing_is_read_at_once(inside: Playing) -> None:
     inside.publish("lobby", said(8))
     read = inside.asks_one(Read)
     assert (read.room, read.after) == ("lobby", 5)
@@ -539,7 +378,7 @@ def test_what_is_missing_is_read_at_once(inside: Dialogue) -> None:
     inside.asks()
 
 
-def test_what_is_no_longer_kept_is_a_gap(inside: Dialogue) -> None:
+def test_what_is_no_longer_kept_is_a_gap(inside: Playing) -> None:
     inside.publish("lobby", said(9))
     inside.reply(Page(inside.asks_one(Read).q, "lobby", 8, 9, (said(8), said(9))))
     inside.hears(
@@ -547,7 +386,7 @@ def test_what_is_no_longer_kept_is_a_gap(inside: Dialogue) -> None:
     )
 
 
-def test_page_after_page_is_read(inside: Dialogue) -> None:
+def test_page_after_page_is_read(inside: Playing) -> None:
     inside.publish("lobby", said(9))
     inside.reply(Page(inside.asks_one(Read).q, "lobby", 1, 9, (said(6),)))
     read = inside.asks_one(Read)
@@ -557,7 +396,7 @@ def test_page_after_page_is_read(inside: Dialogue) -> None:
     assert len(inside.session.events) == 4
 
 
-def test_one_room_is_read_at_a_time(inside: Dialogue) -> None:
+def test_one_room_is_read_at_a_time(inside: Playing) -> None:
     inside.enter("den", head=3, k=2)
     inside.publish("lobby", said(7))
     inside.publish("den", said(5))
@@ -567,7 +406,7 @@ def test_one_room_is_read_at_a_time(inside: Dialogue) -> None:
     assert inside.asks_one(Read).room == "den"
 
 
-def test_a_read_refused_for_now_is_asked_again(inside: Dialogue) -> None:
+def test_a_read_refused_for_now_is_asked_again(inside: Playing) -> None:
     inside.publish("lobby", said(7))
     inside.reply(Failed(inside.asks_one(Read).q, "store-unavailable", ""))
     inside.asks()
@@ -575,7 +414,7 @@ def test_a_read_refused_for_now_is_asked_again(inside: Dialogue) -> None:
     assert inside.asks_one(Read).after == 5
 
 
-def test_a_page_that_leads_nowhere_is_not_asked_for_again_at_once(inside: Dialogue) -> None:
+def test_a_page_that_leads_nowhere_is_not_asked_for_again_at_once(inside: Playing) -> None:
     inside.publish("lobby", states=(Head(7),))
     inside.wait(TARGET_PATIENCE)
     inside.reply(Page(inside.asks_one(Read).q, "lobby", 1, 5, ()))
@@ -584,18 +423,18 @@ def test_a_page_that_leads_nowhere_is_not_asked_for_again_at_once(inside: Dialog
     inside.asks_one(Read)
 
 
-def head(dialogue: Dialogue) -> None:
+def head(dialogue: Playing) -> None:
     dialogue.publish("lobby", states=(Head(6),))
 
 
-def beat(dialogue: Dialogue) -> None:
+def beat(dialogue: Playing) -> None:
     dialogue.wait(30.0)
     dialogue.reply(Beat(dialogue.asks_one(Heartbeat).q, 30.0, (Moved("lobby", 6, 1),)))
 
 
 @pytest.mark.parametrize("name_head", [head, beat])
 def test_a_head_that_was_only_named_is_read_up_to_after_a_second(
-    inside: Dialogue, name_head: Callable[[Dialogue], None]
+    inside: Playing, name_head: Callable[[Playing], None]
 ) -> None:
     name_head(inside)
     inside.asks()
@@ -607,7 +446,7 @@ def test_a_head_that_was_only_named_is_read_up_to_after_a_second(
 
 @pytest.mark.parametrize("name_head", [head, beat])
 def test_a_head_that_is_reached_meanwhile_is_not_read_up_to(
-    inside: Dialogue, name_head: Callable[[Dialogue], None]
+    inside: Playing, name_head: Callable[[Playing], None]
 ) -> None:
     name_head(inside)
     inside.publish("lobby", said(6))
@@ -615,13 +454,13 @@ def test_a_head_that_is_reached_meanwhile_is_not_read_up_to(
     inside.asks()
 
 
-def test_an_event_that_cannot_be_read_is_skipped_and_the_position_advanced(inside: Dialogue) -> None:
+def test_an_event_that_cannot_be_read_is_skipped_and_the_position_advanced(inside: Playing) -> None:
     inside.publish("lobby", Unreadable(6), said(7))
     inside.hears(heard.Said("lobby", said(7), mine=False))
     inside.asks()
 
 
-def test_ones_own_messages_are_told_from_others(inside: Dialogue) -> None:
+def test_ones_own_messages_are_told_from_others(inside: Playing) -> None:
     inside.publish("lobby", said(6, sender=b"annspipe"))
     inside.hears(heard.Said("lobby", said(6, sender=b"annspipe"), mine=True))
 
@@ -629,7 +468,7 @@ def test_ones_own_messages_are_told_from_others(inside: Dialogue) -> None:
 # Heartbeats ---------------------------------------------------------------------------------------------------------
 
 
-def test_a_heartbeat_unanswered_opens_both_sockets_anew(inside: Dialogue) -> None:
+def test_a_heartbeat_unanswered_opens_both_sockets_anew(inside: Playing) -> None:
     assert inside.session.due() == inside.now + 30.0
     inside.wait(30.0)
     inside.asks_one(Heartbeat)
@@ -639,7 +478,7 @@ def test_a_heartbeat_unanswered_opens_both_sockets_anew(inside: Dialogue) -> Non
     inside.wants(Reopen())
 
 
-def test_the_broker_says_when_the_next_heartbeat_is(inside: Dialogue) -> None:
+def test_the_broker_says_when_the_next_heartbeat_is(inside: Playing) -> None:
     inside.wait(30.0)
     inside.reply(Beat(inside.asks_one(Heartbeat).q, 77.0, (Moved("elsewhere", 3, 3),)))
     inside.wait(76.0)
@@ -651,11 +490,11 @@ def test_the_broker_says_when_the_next_heartbeat_is(inside: Dialogue) -> None:
 # Sends --------------------------------------------------------------------------------------------------------------
 
 
-def say(dialogue: Dialogue, *texts: str) -> list[int]:
+def say(dialogue: Playing, *texts: str) -> list[int]:
     return [dialogue.session.send("lobby", text, action=False, now=dialogue.now) for text in texts]
 
 
-def test_an_ack_says_where_the_message_is(there: Dialogue) -> None:
+def test_an_ack_says_where_the_message_is(there: Playing) -> None:
     (ticket,) = say(there, "hi")
     there.asks(Send(1, "lobby", "hi"))
     there.reply(Ack(1, "lobby", 9, 1234))
@@ -664,7 +503,7 @@ def test_an_ack_says_where_the_message_is(there: Dialogue) -> None:
     there.hears()
 
 
-def test_an_ack_does_not_move_the_position(inside: Dialogue) -> None:
+def test_an_ack_does_not_move_the_position(inside: Playing) -> None:
     say(inside, "hi")
     inside.reply(Ack(1, "lobby", 6, 0))
     inside.skip()
@@ -672,7 +511,7 @@ def test_an_ack_does_not_move_the_position(inside: Dialogue) -> None:
     inside.hears(heard.Said("lobby", said(6), mine=False))
 
 
-def test_a_message_refused_for_good_uses_its_number_up(there: Dialogue) -> None:
+def test_a_message_refused_for_good_uses_its_number_up(there: Playing) -> None:
     first, second = say(there, "a", "b")
     there.reply(Refused(1, "too-long", ""), Ack(2, "lobby", 1, 0))
     not_sent, sent = there.session.events
@@ -684,7 +523,7 @@ def test_a_message_refused_for_good_uses_its_number_up(there: Dialogue) -> None:
     assert there.asks_one(Send).n == 3
 
 
-def test_a_message_refused_for_now_is_sent_again_with_all_behind_it(there: Dialogue) -> None:
+def test_a_message_refused_for_now_is_sent_again_with_all_behind_it(there: Playing) -> None:
     say(there, "a", "b")
     there.skip()
     there.reply(Refused(1, "store-unavailable", "", retry_ms=2000))
@@ -696,7 +535,7 @@ def test_a_message_refused_for_now_is_sent_again_with_all_behind_it(there: Dialo
     there.asks(Send(1, "lobby", "a"), Send(2, "lobby", "b"))
 
 
-def test_a_storm_of_refusals_does_not_multiply(there: Dialogue) -> None:
+def test_a_storm_of_refusals_does_not_multiply(there: Playing) -> None:
     say(there, "a", "b", "c", "d")
     there.skip()
     sent = 0
@@ -711,7 +550,7 @@ def test_a_storm_of_refusals_does_not_multiply(there: Dialogue) -> None:
     assert sent == 5 * 4
 
 
-def test_what_is_not_answered_is_sent_again_over_a_new_connection_in_order(there: Dialogue) -> None:
+def test_what_is_not_answered_is_sent_again_over_a_new_connection_in_order(there: Playing) -> None:
     say(there, "a", "b")
     there.lose()
     say(there, "c")
@@ -720,7 +559,7 @@ def test_what_is_not_answered_is_sent_again_over_a_new_connection_in_order(there
     there.asks(Send(1, "lobby", "a"), Send(2, "lobby", "b"), Send(3, "lobby", "c"))
 
 
-def test_giving_up_after_an_hour_is_unknown_not_failed(there: Dialogue) -> None:
+def test_giving_up_after_an_hour_is_unknown_not_failed(there: Playing) -> None:
     (ticket,) = say(there, "hi")
     there.skip()
     for _ in range(int(GIVE_UP) - 1):
@@ -737,7 +576,7 @@ def test_giving_up_after_an_hour_is_unknown_not_failed(there: Dialogue) -> None:
     assert (there.connect().resume, there.session.waiting) == (None, 0)
 
 
-def test_what_was_never_sent_is_not_given_up(talk: Dialogue) -> None:
+def test_what_was_never_sent_is_not_given_up(talk: Playing) -> None:
     say(talk, "hi")
     first = talk.connect()
     talk.wait(0.0)
@@ -755,7 +594,7 @@ def test_what_was_never_sent_is_not_given_up(talk: Dialogue) -> None:
 # Stores that forgot -------------------------------------------------------------------------------------------------
 
 
-def test_where_the_store_does_not_vouch_all_begins_anew(inside: Dialogue) -> None:
+def test_where_the_store_does_not_vouch_all_begins_anew(inside: Playing) -> None:
     inside.enter("den", head=2, k=2)
     inside.reply(Private("@room", "bob", (said(1),)))
     first, second = say(inside, "a", "b")
@@ -796,7 +635,7 @@ def test_where_the_store_does_not_vouch_all_begins_anew(inside: Dialogue) -> Non
     assert first != third
 
 
-def test_send_numbers_that_cannot_be_are_given_up(there: Dialogue) -> None:
+def test_send_numbers_that_cannot_be_are_given_up(there: Playing) -> None:
     say(there, "a")
     there.lose()
     there.skip()
@@ -807,7 +646,7 @@ def test_send_numbers_that_cannot_be_are_given_up(there: Dialogue) -> None:
     assert there.asks_one(Hello).client != hello.client
 
 
-def test_frames_of_another_run_wait_for_hello(inside: Dialogue) -> None:
+def test_frames_of_another_run_wait_for_hello(inside: Playing) -> None:
     inside.run = OTHER_RUN
     inside.publish("lobby", said(6))
     inside.hears()
@@ -817,7 +656,7 @@ def test_frames_of_another_run_wait_for_hello(inside: Dialogue) -> None:
     inside.hears(heard.Connected("ann", "hi", again=True), heard.Said("lobby", said(6), mine=False))
 
 
-def test_frames_of_a_run_that_is_over_are_dropped(inside: Dialogue) -> None:
+def test_frames_of_a_run_that_is_over_are_dropped(inside: Playing) -> None:
     stray = Published(Stamp(b"over long ago", 1), (said(6),), ())
     inside.session.published("lobby", stray, inside.now)
     inside.lose()
@@ -829,7 +668,7 @@ def test_frames_of_a_run_that_is_over_are_dropped(inside: Dialogue) -> None:
 # Private rooms ------------------------------------------------------------------------------------------------------
 
 
-def test_private_rooms_are_followed_from_the_first_hello_on(talk: Dialogue) -> None:
+def test_private_rooms_are_followed_from_the_first_hello_on(talk: Playing) -> None:
     talk.welcome(talk.connect(), private=(PrivateRoom("@old", "bob", 3),))
     talk.skip()
     talk.reply(Private("@old", "bob", (said(4),)))
@@ -839,7 +678,7 @@ def test_private_rooms_are_followed_from_the_first_hello_on(talk: Dialogue) -> N
     )
 
 
-def test_a_private_room_made_while_away_is_read_from_its_start(there: Dialogue) -> None:
+def test_a_private_room_made_while_away_is_read_from_its_start(there: Playing) -> None:
     there.lose()
     there.skip()
     there.welcome(there.connect(), private=(PrivateRoom("@new", "eve", 2),))
@@ -849,7 +688,7 @@ def test_a_private_room_made_while_away_is_read_from_its_start(there: Dialogue) 
     assert (read.room, read.after) == ("@new", 0)
 
 
-def test_a_private_room_that_a_heartbeat_names_is_read(there: Dialogue) -> None:
+def test_a_private_room_that_a_heartbeat_names_is_read(there: Playing) -> None:
     there.wait(30.0)
     there.reply(Beat(there.asks_one(Heartbeat).q, 30.0, (Moved("@new", 1, 0),)))
     there.wait(TARGET_PATIENCE)
@@ -859,7 +698,7 @@ def test_a_private_room_that_a_heartbeat_names_is_read(there: Dialogue) -> None:
     there.hears(heard.Said("@eve", said(1), mine=False, private=True))
 
 
-def test_a_private_message_that_is_missing_is_read(there: Dialogue) -> None:
+def test_a_private_message_that_is_missing_is_read(there: Playing) -> None:
     there.reply(Private("@new", "eve", (said(2),)))
     assert there.asks_one(Read).after == 0
 
@@ -867,7 +706,7 @@ def test_a_private_message_that_is_missing_is_read(there: Dialogue) -> None:
 # Rosters ------------------------------------------------------------------------------------------------------------
 
 
-def test_who_comes_and_goes_is_told(inside: Dialogue) -> None:
+def test_who_comes_and_goes_is_told(inside: Playing) -> None:
     inside.publish("lobby", states=(Presence(2, 2, joined=("bob",)),))
     inside.publish("lobby", states=(Presence(2, 2, joined=("bob",)), Presence(3, 2, renamed=(("bob", "rob"),))))
     inside.publish("lobby", states=(Presence(4, 1, lost=("rob",)),))
@@ -878,7 +717,7 @@ def test_who_comes_and_goes_is_told(inside: Dialogue) -> None:
     )
 
 
-def test_a_presence_that_was_missed_asks_who_is_there(inside: Dialogue) -> None:
+def test_a_presence_that_was_missed_asks_who_is_there(inside: Playing) -> None:
     inside.publish("lobby", states=(Presence(4, 3, joined=("eve",)),))
     who = inside.asks_one(Who)
     inside.publish("lobby", states=(Presence(5, 2, left=("bob",)),))
@@ -890,13 +729,13 @@ def test_a_presence_that_was_missed_asks_who_is_there(inside: Dialogue) -> None:
     inside.hears(heard.Presence("lobby", 2, joined=("eve",)))
 
 
-def test_a_heartbeat_tells_of_a_presence_that_was_missed(inside: Dialogue) -> None:
+def test_a_heartbeat_tells_of_a_presence_that_was_missed(inside: Playing) -> None:
     inside.wait(30.0)
     inside.reply(Beat(inside.asks_one(Heartbeat).q, 30.0, (Moved("lobby", 5, 2),)))
     assert inside.asks_one(Who).room == "lobby"
 
 
-def test_who_came_and_went_while_away_is_told(inside: Dialogue) -> None:
+def test_who_came_and_went_while_away_is_told(inside: Playing) -> None:
     inside.publish("lobby", states=(Presence(2, 2, joined=("bob",)),))
     inside.lose()
     inside.welcome(inside.connect())
@@ -907,7 +746,7 @@ def test_who_came_and_went_while_away_is_told(inside: Dialogue) -> None:
     inside.hears(heard.Presence("lobby", 2, joined=("eve",), left=("bob",)))
 
 
-def test_of_a_crowd_the_count_is_told(there: Dialogue) -> None:
+def test_of_a_crowd_the_count_is_told(there: Playing) -> None:
     there.session.join("lobby", quiet=False, now=there.now)
     there.fence(1)
     join = there.asks_one(Join)
@@ -920,7 +759,7 @@ def test_of_a_crowd_the_count_is_told(there: Dialogue) -> None:
 # Questions ----------------------------------------------------------------------------------------------------------
 
 
-def test_an_answer_is_kept_until_it_is_forgotten(there: Dialogue) -> None:
+def test_an_answer_is_kept_until_it_is_forgotten(there: Playing) -> None:
     q = there.session.ask(lambda q: Ask(q, "day"))
     there.reply(Told(q, "Monday"), Told(q + 1, "nobody asked"))
     assert there.session.answers == {q: Told(q, "Monday")}
@@ -928,13 +767,13 @@ def test_an_answer_is_kept_until_it_is_forgotten(there: Dialogue) -> None:
     assert there.session.answers == {}
 
 
-def test_a_question_that_is_refused_is_answered_with_why(there: Dialogue) -> None:
+def test_a_question_that_is_refused_is_answered_with_why(there: Playing) -> None:
     q = there.session.ask(lambda q: Ask(q, "year"))
     there.reply(Failed(q, "unknown-word", ""))
     assert isinstance(there.session.answers[q], errors.UnknownWord)
 
 
-def test_a_question_that_was_not_answered_is_asked_again(there: Dialogue) -> None:
+def test_a_question_that_was_not_answered_is_asked_again(there: Playing) -> None:
     q = there.session.ask(Ping)
     there.skip()
     there.lose()
@@ -944,7 +783,7 @@ def test_a_question_that_was_not_answered_is_asked_again(there: Dialogue) -> Non
     assert there.session.answers == {q: Pong(q)}
 
 
-def test_a_new_name_is_kept_over_a_new_connection(there: Dialogue) -> None:
+def test_a_new_name_is_kept_over_a_new_connection(there: Playing) -> None:
     q = there.session.ask(lambda q: Nick(q, "Anna"))
     there.reply(Named(q, "Anna"))
     assert there.session.name == "Anna"
@@ -952,14 +791,14 @@ def test_a_new_name_is_kept_over_a_new_connection(there: Dialogue) -> None:
     assert there.connect().name == "Anna"
 
 
-def test_bye_is_answered(there: Dialogue) -> None:
+def test_bye_is_answered(there: Playing) -> None:
     q = there.session.bye()
     there.asks(Bye(q))
     there.reply(Done(q))
     assert there.session.answers == {q: Done(q)}
 
 
-def test_the_operator_is_heard(there: Dialogue) -> None:
+def test_the_operator_is_heard(there: Playing) -> None:
     there.reply(Notice(5, "operator", "all well"), Closing("good night"))
     there.hears(heard.Notice(5, "operator", "all well"), heard.Closing("good night"))
 
@@ -967,7 +806,7 @@ def test_the_operator_is_heard(there: Dialogue) -> None:
 # Bounds -------------------------------------------------------------------------------------------------------------
 
 
-def test_no_more_messages_are_queued_than_there_is_credit_for(there: Dialogue) -> None:
+def test_no_more_messages_are_queued_than_there_is_credit_for(there: Playing) -> None:
     say(there, *["hi"] * (CREDIT - 1))
     assert there.session.sendable
     say(there, "hi")
@@ -976,7 +815,7 @@ def test_no_more_messages_are_queued_than_there_is_credit_for(there: Dialogue) -
     assert there.session.due() > there.now
 
 
-def test_of_frames_of_another_run_only_so_many_are_held(inside: Dialogue) -> None:
+def test_of_frames_of_another_run_only_so_many_are_held(inside: Playing) -> None:
     inside.run = OTHER_RUN
     for seq in range(6, 6 + module.FOREIGN + 1):
         inside.publish("lobby", said(seq))
@@ -990,7 +829,7 @@ def test_of_frames_of_another_run_only_so_many_are_held(inside: Dialogue) -> Non
 # A broker that cannot be believed -----------------------------------------------------------------------------------
 
 
-def test_what_the_broker_would_cut_us_for_is_not_sent(there: Dialogue) -> None:
+def test_what_the_broker_would_cut_us_for_is_not_sent(there: Playing) -> None:
     ticket = there.session.send("lobby", "x" * 101, action=False, now=there.now)
     named = there.session.send("x" * 2000, "hi", action=False, now=there.now)
     there.session.join("x" * 2000, quiet=False, now=there.now)
@@ -1008,7 +847,7 @@ def test_what_the_broker_would_cut_us_for_is_not_sent(there: Dialogue) -> None:
 
 
 @pytest.mark.parametrize("interval", [float("nan"), float("inf"), 1e300, 0.0, -5.0])
-def test_heartbeats_keep_within_reason(there: Dialogue, interval: float) -> None:
+def test_heartbeats_keep_within_reason(there: Playing, interval: float) -> None:
     there.wait(30.0)
     there.reply(Beat(there.asks_one(Heartbeat).q, interval, ()))
     there.wait(0.5)
@@ -1016,14 +855,14 @@ def test_heartbeats_keep_within_reason(there: Dialogue, interval: float) -> None
     assert 0.5 <= there.session.due() - there.now <= 3600
 
 
-def test_an_answer_of_another_kind_is_an_error(there: Dialogue) -> None:
+def test_an_answer_of_another_kind_is_an_error(there: Playing) -> None:
     q = there.session.ask(lambda q: Who(q, "lobby"))
     there.obey()
     there.reply(Done(q))
     assert isinstance(there.session.answers[q], errors.Refusal)
 
 
-def test_a_room_is_renamed_once(talk: Dialogue) -> None:
+def test_a_room_is_renamed_once(talk: Playing) -> None:
     talk.open()
     talk.session.join("a", quiet=False, now=talk.now)
     talk.fence(1)
@@ -1034,7 +873,7 @@ def test_a_room_is_renamed_once(talk: Dialogue) -> None:
     assert isinstance(event, heard.NotEntered)
 
 
-def test_hello_is_not_said_over_and_over(there: Dialogue) -> None:
+def test_hello_is_not_said_over_and_over(there: Playing) -> None:
     there.reply(Failed(7, "unknown-session", ""))
     there.welcome(there.asks_one(Hello))  # once is usual
     for _ in range(3):
@@ -1044,7 +883,7 @@ def test_hello_is_not_said_over_and_over(there: Dialogue) -> None:
         there.welcome(there.asks_one(Hello))
 
 
-def test_a_sub_that_is_cut_over_and_over_is_not_fenced_over_and_over(inside: Dialogue) -> None:
+def test_a_sub_that_is_cut_over_and_over_is_not_fenced_over_and_over(inside: Playing) -> None:
     inside.skip()
     inside.reply(Unfenced())
     inside.fence(2)
@@ -1057,14 +896,14 @@ def test_a_sub_that_is_cut_over_and_over_is_not_fenced_over_and_over(inside: Dia
     assert inside.asks_one(Join).room == "lobby"
 
 
-def test_a_broker_that_cannot_be_worked_with_ends_it(talk: Dialogue) -> None:
+def test_a_broker_that_cannot_be_worked_with_ends_it(talk: Playing) -> None:
     hello = talk.connect()
     talk.reply(Welcome(hello.q, b"S" * 16, b"annspipe", "ann", 99999, 10, 100, 30.0, 0, vouched=True, resumed=False))
     (event,) = talk.session.events
     assert isinstance(event, heard.Ended)
 
 
-def test_a_crowd_that_shrinks_has_names_again(inside: Dialogue) -> None:
+def test_a_crowd_that_shrinks_has_names_again(inside: Playing) -> None:
     inside.publish("lobby", states=(Presence(2, 105),))
     inside.skip()
     inside.publish("lobby", states=(Presence(3, 46, left=("zoe",)),))

@@ -6,6 +6,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from itertools import islice
+from pathlib import Path
 
 import pytest
 from support import World
@@ -14,7 +17,7 @@ import zchat
 from zchat import errors
 from zchat.address import BadAddress
 from zchat.client import sync
-from zchat.client.events import Connected, Disconnected, Gap, Presence, Said
+from zchat.client.events import Connected, Deleted, Disconnected, Edited, Gap, Missed, Presence, Said, UpToDate
 
 
 @pytest.fixture(name="alice")
@@ -98,24 +101,46 @@ def test_private_messages_reach_both_and_nobody_else(world: World, alice: zchat.
         assert not [event for event in carol.events(timeout=0.1) if isinstance(event, Said)]
 
 
-def test_broker_restart_shows_a_gap_and_goes_on(world: World, alice: zchat.Client) -> None:
-    lobby = alice.join("lobby")
-    lobby.send("before")
-    assert next(lobby.messages(timeout=30)).text == "before"
+def restarted(world: World, room: zchat.Room, *arguments: str) -> list[object]:
+    """Kills the broker, starts it again, says something, and gives what is heard from the loss until that is."""
     (broker,) = world.brokers
     broker.signal(signal.SIGKILL)
     broker.ends()
-    found = []
-    for event in alice.events(timeout=30):
+    found: list[object] = []
+    for event in room._client.events(timeout=30):
         found.append(event)
         if isinstance(event, Disconnected):
-            world.broker("--bind-wait", "30", bind=world.url)
-            assert lobby.send("after").seq == 1
-        if isinstance(event, Said):
+            world.broker("--bind-wait", "30", *arguments, bind=world.url)
+            room.send("after")
+        if isinstance(event, Said) and event.message.text == "after":
             break
-    kinds = [type(event) for event in found if not isinstance(event, Connected) or event.again]
-    assert kinds[-4:] == [Disconnected, Gap, Connected, Said]
-    assert found[-1].message.text == "after"  # type: ignore[union-attr]
+    # What was said as soon as the broker was there again may be there before the room is entered again.
+    return [event for event in found if not isinstance(event, Missed | UpToDate | Presence)]
+
+
+def test_broker_restart_is_survived_by_what_was_said(alice: zchat.Client, world: World) -> None:
+    lobby = alice.join("lobby")
+    assert lobby.send("before").seq == 1
+    assert next(lobby.messages(timeout=30)).text == "before"
+    alice.drain()
+    *heard, said = restarted(world, lobby)
+    assert [type(event) for event in heard] == [Disconnected, Connected]
+    assert isinstance(said, Said)
+    assert said.message.seq == 2
+    assert [message.text for message in alice.history("lobby")] == ["before", "after"]
+
+
+def test_restart_of_a_broker_that_keeps_nothing_shows_a_gap_and_goes_on(world: World) -> None:
+    world.broker("--memory")
+    with zchat.connect(world.url, name="alice", person=b"a" * 16) as alice:
+        lobby = alice.join("lobby")
+        lobby.send("before")
+        assert next(lobby.messages(timeout=30)).text == "before"
+        alice.drain()
+        *heard, said = restarted(world, lobby, "--memory")
+        assert [type(event) for event in heard] == [Disconnected, Gap, Connected]
+        assert isinstance(said, Said)
+        assert said.message.seq == 1
 
 
 def test_stopped_broker_is_waited_for_and_nothing_is_lost(world: World, alice: zchat.Client) -> None:
@@ -189,3 +214,253 @@ def test_a_flood_elsewhere_neither_deafens_nor_grows(
     assert private[0].last is not None
     said = [event.message.seq for event in private[1:] if isinstance(event, Said)]
     assert said == list(range(private[0].last + 1, 302))
+
+
+# Messages change, and are found --------------------------------------------------------------------------------------
+
+
+def test_what_was_said_is_changed_and_taken_back(alice: zchat.Client, bob: zchat.Client) -> None:
+    lobby = bob.join("lobby")
+    alice.send("lobby", "frist")
+    alice.send("lobby", "regret")
+    assert alice.edit("lobby", "first", 1).seq == 3
+    assert alice.delete("lobby").seq == 4
+    with pytest.raises(errors.NoSuchMessage):
+        bob.edit("lobby", "forged", 1)
+    with pytest.raises(errors.NoSuchMessage):
+        alice.delete("lobby", 2)
+    kinds = (Said, Edited, Deleted)
+    one, two, edited, deleted = islice((event for event in lobby.events(30) if isinstance(event, kinds)), 4)
+    assert isinstance(one, Said)
+    assert isinstance(two, Said)
+    assert isinstance(edited, Edited)
+    assert isinstance(deleted, Deleted)
+    assert (one.message.text, two.message.text) == ("frist", "regret")
+    assert (edited.edit.target, edited.edit.text, edited.mine, edited.private) == (1, "first", False, False)
+    assert (deleted.deletion.seq, deleted.deletion.target) == (4, 2)
+    told = [(message.seq, message.text, message.edited, message.deleted) for message in bob.history("lobby")]
+    assert told == [(1, "first", 3, 0), (2, "", 0, 4)]
+
+
+def test_history_page_by_page(alice: zchat.Client, bob: zchat.Client) -> None:
+    before = datetime.now(UTC) - timedelta(minutes=1)
+    for number in range(1, 1201):
+        alice.post("lobby", str(number))
+    alice.send("lobby", "last")
+    assert [message.seq for message in bob.history("lobby")] == list(range(1152, 1202))
+    assert [message.seq for message in bob.history("lobby", None)] == list(range(1, 1202))
+    assert [message.seq for message in bob.history("lobby", 600, before=1000)] == list(range(400, 1000))
+    assert [message.seq for message in bob.history("lobby", 600, after=100)] == list(range(101, 701))
+    assert [message.seq for message in bob.history("lobby", None, after=1199)] == [1200, 1201]
+    assert bob.history("lobby", 0) == bob.history("lobby", after=1201) == []
+    assert len(bob.history("lobby", None, since=before)) == 1201
+    assert bob.history("lobby", since=before + timedelta(days=1)) == []
+    assert bob.before("lobby", before) == 0
+    assert bob.before("lobby", before + timedelta(days=1)) == 1201
+    assert bob.before("nowhere", before) == 0
+    with pytest.raises(errors.NoSuchRoom):
+        bob.history("nowhere")
+
+
+def test_what_was_said_is_found(alice: zchat.Client, bob: zchat.Client) -> None:
+    alice.send("lobby", "the quick brown fox")
+    alice.send("den", "the quick sly fox")
+    room = alice.send("@bob", "the quick secret fox").room
+    found = bob.search("QUICK fox")
+    assert {(hit.room, hit.peer, hit.message.text) for hit in found} == {
+        ("lobby", "", "the quick brown fox"),
+        ("den", "", "the quick sly fox"),
+        (room, "alice", "the quick secret fox"),
+    }
+    assert [hit.room for hit in bob.search("fox", room="den")] == ["den"]
+    assert bob.search("fox", name="bob") == bob.search("wolf") == []
+    assert len(bob.search("fox", limit=1)) == 1
+    with pytest.raises(errors.NoSuchRoom):
+        bob.search("fox", room="@carol")
+
+
+def test_a_room_begins_with_its_last_messages(alice: zchat.Client, bob: zchat.Client) -> None:
+    for number in range(5):
+        alice.send("lobby", str(number))
+    lobby = bob.join("lobby", tail=3)
+    assert [message.text for message in islice(lobby.messages(30), 3)] == ["2", "3", "4"]
+    alice.send("lobby", "5")
+    assert next(lobby.messages(30)).text == "5"
+
+
+# Over the end of a program -------------------------------------------------------------------------------------------
+
+
+def crash(client: zchat.Client) -> None:
+    """Ends a client as if its process had been killed."""
+    client._shut()
+
+
+def texts(room: zchat.Room, last: str) -> list[str]:
+    """What is said, up to a text."""
+    found = []
+    for message in room.messages(timeout=30):
+        found.append(message.text)
+        if message.text == last:
+            break
+    return found
+
+
+def test_a_program_comes_back_to_where_it_was(world: World, alice: zchat.Client, tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    with zchat.connect(world.url, name="bob", person=b"b" * 16, resume=place) as bob:
+        lobby = bob.join("lobby")
+        alice.send("lobby", "1")
+        alice.send("@bob", "psst 1")
+        assert texts(lobby, "1") == ["1"]
+        for event in bob.events(timeout=30):
+            if isinstance(event, Said) and event.private:
+                break
+        bob.handled()
+    alice.send("lobby", "2")
+    alice.send("@bob", "psst 2")
+    alice.send("lobby", "3")
+    with zchat.connect(world.url, name="bob", person=b"b" * 16, resume=place) as bob:
+        bob.join("lobby", tail=50)
+        found = []
+        for event in bob.events(timeout=30):
+            found.append(event)
+            if len([one for one in found if isinstance(one, UpToDate)]) == 2:
+                break
+        told = [(event.room, event.message.text) for event in found if isinstance(event, Said)]
+        assert [text for room, text in told if room == "lobby"] == ["2", "3"]
+        assert [text for room, text in told if room == "@alice"] == ["psst 2"]
+        missed = {event.room: event.count for event in found if isinstance(event, Missed)}
+        assert missed == {"lobby": 2, "@alice": 1}
+        bob.handled()
+    with zchat.connect(world.url, name="bob", person=b"b" * 16, resume=place) as bob:
+        lobby = bob.join("lobby")
+        alice.send("lobby", "4")
+        assert texts(lobby, "4") == ["4"]
+
+
+def test_a_crash_repeats_what_was_not_handled_and_skips_nothing(
+    world: World, alice: zchat.Client, tmp_path: Path
+) -> None:
+    place = tmp_path / "place"
+    bob = zchat.connect(world.url, resume=place)
+    lobby = bob.join("lobby")
+    for number in range(5):
+        alice.send("lobby", str(number))
+    handled = []
+    for message in lobby.messages(timeout=30):
+        if message.text == "3":
+            crash(bob)  # it was given, and what the program did with it is not known
+            break
+        handled.append(message.text)
+    bob = zchat.connect(world.url, resume=place)
+    again = texts(bob.join("lobby"), "4")
+    assert again[-2:] == ["3", "4"]
+    assert again == ["0", "1", "2", "3", "4"][5 - len(again) :]
+    assert handled == ["0", "1", "2"]
+    crash(bob)
+    with zchat.connect(world.url, resume=place) as bob:
+        assert texts(bob.join("lobby"), "4")[-1] == "4"
+
+
+def test_a_crash_before_what_was_drained_is_handled_repeats_it(
+    world: World, alice: zchat.Client, tmp_path: Path
+) -> None:
+    place = tmp_path / "place"
+    bob = zchat.connect(world.url, resume=place)
+    bob.join("lobby")
+    bob.drain()
+    bob.handled()
+    alice.send("lobby", "1")
+    while not any(isinstance(event, Said) for event in bob.waiting()):
+        bob.poll(30)
+    bob.drain()
+    bob.close()  # it says goodbye, but it did not say that it had handled it
+    with zchat.connect(world.url, resume=place) as bob:
+        assert texts(bob.join("lobby"), "1") == ["1"]
+
+
+def test_who_ends_well_keeps_what_was_handled_however_much_waits(
+    world: World, alice: zchat.Client, tmp_path: Path
+) -> None:
+    place = tmp_path / "place"
+    with zchat.connect(world.url, resume=place) as bob:
+        lobby = bob.join("lobby")
+        for number in range(10):
+            alice.send("lobby", str(number))
+        assert [message.text for message in islice(lobby.messages(30), 4)] == ["0", "1", "2", "3"]
+    with zchat.connect(world.url, resume=place) as bob:
+        assert texts(bob.join("lobby"), "9") == [str(number) for number in range(3, 10)]  # the last was not handled
+
+
+def test_a_broker_that_forgot_shows_a_gap_to_who_comes_back_until_it_was_seen(world: World, tmp_path: Path) -> None:
+    place = tmp_path / "place"
+    broker = world.broker("--memory")
+    with zchat.connect(world.url, name="bob", person=b"b" * 16, resume=place) as bob:
+        lobby = bob.join("lobby")
+        bob.send("lobby", "before")
+        assert texts(lobby, "before") == ["before"]
+        bob.handled()
+    broker.signal(signal.SIGTERM)
+    broker.ends()
+    world.broker("--memory", "--bind-wait", "30", bind=world.url)
+    for _ in range(2):  # each time it crashes before it is handled
+        bob = zchat.connect(world.url, name="bob", person=b"b" * 16, resume=place)
+        lobby = bob.join("lobby")
+        bob.send("lobby", "after")
+        bob.handled()  # nothing was given yet
+        events = lobby.events(timeout=30)
+        gap = next(event for event in events if isinstance(event, Gap))
+        assert (gap.room, gap.first, gap.last) == ("lobby", 2, None)
+        crash(bob)
+    with zchat.connect(world.url, name="bob", person=b"b" * 16, resume=place) as bob:
+        lobby = bob.join("lobby")
+        bob.send("lobby", "the end")
+        found = []
+        for event in lobby.events(timeout=30):
+            found.append(event)
+            if isinstance(event, Said):
+                break
+        assert [type(event) for event in found if isinstance(event, Gap | Said)] == [Gap, Said]
+    with zchat.connect(world.url, name="bob", person=b"b" * 16, resume=place) as bob:
+        lobby = bob.join("lobby")
+        assert texts(lobby, "the end") == ["the end"]
+        bob.handled()
+    with zchat.connect(world.url, name="bob", person=b"b" * 16, resume=place) as bob:
+        lobby = bob.join("lobby")
+        bob.send("lobby", "well")
+        assert texts(lobby, "well") == ["well"]
+
+
+def test_one_resume_file_is_for_one_program(world: World, alice: zchat.Client, tmp_path: Path) -> None:
+    with (
+        zchat.connect(world.url, resume=tmp_path / "place"),
+        pytest.raises(errors.DataUnusable, match="in use by another zchat"),
+    ):
+        zchat.connect(world.url, resume=tmp_path / "place")
+    zchat.connect(world.url, resume=tmp_path / "place").close()
+    with pytest.raises(errors.Unreachable):
+        zchat.connect("tcp://127.0.0.1:9", resume=tmp_path / "place", timeout=0.1)
+    zchat.connect(world.url, resume=tmp_path / "place").close()
+
+
+def test_who_wants_what_was_missed_hears_what_the_person_has_not_read(world: World, alice: zchat.Client) -> None:
+    with zchat.connect(world.url, name="bob", person=b"b" * 16, missed=True) as bob:
+        lobby = bob.join("lobby", tail=50)
+        alice.send("lobby", "1")
+        alice.send("lobby", "2")
+        assert texts(lobby, "2") == ["1", "2"]
+        bob.handled()
+    alice.send("lobby", "3")
+    alice.send("@bob", "psst")
+    with zchat.connect(world.url, name="bob", person=b"b" * 16) as bob:
+        assert [(info.room, info.unread) for info in bob.rooms()] == [("lobby", 1), ("@alice", 1)]
+    with zchat.connect(world.url, name="bob", person=b"b" * 16, missed=True) as bob:
+        lobby = bob.join("lobby", tail=50)
+        assert texts(lobby, "3") == ["3"]
+        said = next(event for event in bob.events(30, room="@alice") if isinstance(event, Said))
+        assert said.message.text == "psst"
+        bob.drain()
+        bob.handled()
+    with zchat.connect(world.url, name="bob", person=b"b" * 16) as bob:
+        assert [(info.room, info.unread) for info in bob.rooms()] == [("lobby", 0), ("@alice", 0)]

@@ -15,8 +15,8 @@ from zchat.broker.inputs import Input
 from zchat.broker.server import Server
 from zchat.broker.settings import Settings
 from zchat.broker.sockets import bind, context
-from zchat.messages import Message
-from zchat.store.base import Append, Outcome, Work
+from zchat.messages import Event, Message, Refused
+from zchat.store.base import Append, Outcome, Sending, Work
 from zchat.store.memory import MemoryStore
 
 NTH = 50
@@ -28,18 +28,20 @@ class Store(MemoryStore):
 
     appended = 0
 
-    def _append(self, send: Append) -> Message:
+    def _send(self, send: Sending) -> Event | Refused:
+        if not isinstance(send, Append):
+            return super()._send(send)
         self.appended += 1
-        return self._mistreat(send) if self.appended % NTH == 0 else super()._append(send)
+        return self._mistreat(send) if self.appended % NTH == 0 else super()._send(send)
 
-    def _mistreat(self, send: Append) -> Message:
-        return super()._append(send)
+    def _mistreat(self, send: Append) -> Event | Refused:
+        return super()._send(send)
 
 
 class Losing(Store):
     """Says that it kept a message under the number of the one before, and keeps nothing."""
 
-    def _mistreat(self, send: Append) -> Message:
+    def _mistreat(self, send: Append) -> Event | Refused:
         kept = self._rooms[send.room]
         return Message(kept.head, send.ms, send.name, send.sender, send.n, send.text, send.action)
 
@@ -47,7 +49,7 @@ class Losing(Store):
 class Doubling(Store):
     """Keeps a message twice, under two numbers."""
 
-    def _mistreat(self, send: Append) -> Message:
+    def _mistreat(self, send: Append) -> Event | Refused:
         first = super()._mistreat(send)
         super()._mistreat(send)
         return first

@@ -5,54 +5,66 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from msgspec.structs import replace
+from store.saying import (
+    ANN,
+    BIGGEST,
+    BOB,
+    CAT,
+    DAY,
+    LOTS,
+    MS,
+    amend,
+    append,
+    do,
+    greeted,
+    history,
+    read,
+    say,
+    search,
+    settle,
+    texts,
+)
 
-from zchat.messages import Ack, Event, Message, Refused, Stamp
+from zchat.messages import Ack, Deleted, Edited, Message, Refused, Stamp
 from zchat.store.base import (
+    LOOKBACK,
     Append,
     ClientRecord,
     Greeted,
     Greeting,
+    KnownName,
+    Member,
     NewRoom,
     Outcome,
+    Query,
+    ReadMark,
     Refusal,
     RoomRecord,
     Slice,
+    Span,
     Store,
     Work,
     weight,
 )
-from zchat.store.memory import MemoryStore
+from zchat.store.retention import Retention
 
-ANN, BOB = b"ann" * 5 + b"!", b"bob" * 5 + b"!"
-BIGGEST = 2**63 - 1
-LOTS = 1 << 20
-
-
-def append(n: int, text: str = "hi", room: str = "lobby", client: bytes = ANN) -> Append:
-    return Append(room, client, n, 1_700_000_000_000 + n, "ann", b"12345678", text, action=False)
-
-
-def say(store: Store, *texts: str, room: str = "lobby", client: bytes = ANN, n: int = 1) -> list[Event]:
-    """Says these, each in a turn of its own, from send number n on."""
-    events = []
-    for i, text in enumerate(texts):
-        (event,) = store.commit(Work([NewRoom(room)], [append(n + i, text, room, client)])).sends
-        assert event is not None
-        events.append(event)
-    return events
-
-
-def greeted(store: Store, client: bytes = ANN, stamp: Stamp | None = None) -> Greeted:
-    (found,) = store.commit(Work(greetings=[Greeting(client, stamp)])).greeted
-    return found
+PAIR = (Member(ANN, "ann"), Member(BOB, "bob"))
 
 
 def test_an_empty_store(store: Store) -> None:
     assert store.rooms() == []
+    assert store.names() == []
     assert store.commit(Work()) == Outcome([], [])
     assert store.read("lobby", 0, 10, LOTS) == Slice(1, 0, ())
-    assert greeted(store) == Greeted(ClientRecord(), vouched=True)
+    assert store.history("lobby", Span(10)) == Slice(1, 0, ())
+    assert store.search(Query(("hi",))) == []
+    assert greeted(store, person=ANN) == Greeted(ClientRecord(), vouched=True)
+    assert store.tidy(MS, idle=True) > 0
     store.close()
+
+
+# Sends ---------------------------------------------------------------------------------------------------------------
 
 
 def test_events_are_numbered_densely_per_room(store: Store) -> None:
@@ -61,49 +73,77 @@ def test_events_are_numbered_densely_per_room(store: Store) -> None:
         [append(1), append(2, room="den"), append(3), append(1, client=BOB), append(4, room="den")],
     )
     found = store.commit(work).sends
-    assert [event.seq for event in found if event is not None] == [1, 1, 2, 3, 2]
-    assert found[0] == Message(1, 1_700_000_000_001, "ann", b"12345678", 1, "hi")
+    assert [event.seq for event in found if isinstance(event, Message)] == [1, 1, 2, 3, 2]
+    assert found[0] == Message(1, MS + 1, "ann", b"12345678", 1, "hi")
     assert say(store, "next", n=5)[0].seq == 4
-    assert sorted(store.rooms(), key=lambda kept: kept.room) == [RoomRecord("den", 2), RoomRecord("lobby", 4)]
+    assert sorted(store.rooms(), key=lambda kept: kept.room) == [
+        RoomRecord("den", 2, ms=MS + 4),
+        RoomRecord("lobby", 4, ms=MS + 5),
+    ]
 
 
 def test_a_refusal_has_its_place_among_the_sends(store: Store) -> None:
-    no = Refused(2, "too-long", "why")
-    found = store.commit(Work([NewRoom("lobby")], [append(1), Refusal(ANN, no), append(3)]))
-    assert [event and event.seq for event in found.sends] == [1, None, 2]
+    no = Refused(2, "too-long", "why", 7, 8)
+    found = store.commit(Work([NewRoom("lobby")], [append(1), Refusal(ANN, no), append(3)])).sends
+    assert found == [
+        Message(1, MS + 1, "ann", b"12345678", 1, "hi"),
+        no,
+        Message(2, MS + 3, "ann", b"12345678", 3, "hi"),
+    ]
     assert greeted(store).record == ClientRecord(
-        3, {1: Ack(1, "lobby", 1, 1_700_000_000_001), 2: no, 3: Ack(3, "lobby", 2, 1_700_000_000_003)}
+        3, {1: Ack(1, "lobby", 1, MS + 1), 2: no, 3: Ack(3, "lobby", 2, MS + 3)}
     )
 
 
-def test_greetings_know_of_the_sends_of_their_turn(store: Store) -> None:
-    work = Work([NewRoom("lobby")], [append(1)], [Greeting(ANN, None), Greeting(BOB, None)])
+def test_greetings_know_of_the_work_of_their_turn(store: Store) -> None:
+    work = Work(
+        [NewRoom("lobby")],
+        [append(1)],
+        [Greeting(ANN, Stamp(store.stamp.run, store.stamp.turn + 1), BOB), Greeting(BOB, None, ANN)],
+        [ReadMark(BOB, "lobby", 1)],
+    )
     ann, bob = store.commit(work).greeted
-    assert (ann.record.last, bob.record.last) == (1, 0)
+    assert ann is not None
+    assert bob is not None
+    assert (ann.record.last, ann.marks, ann.vouched) == (1, {"lobby": 1}, True)
+    assert (bob.record.last, bob.marks) == (0, {})
 
 
 def test_what_is_told_of_a_client_is_a_copy(store: Store) -> None:
     say(store, "one")
-    record = greeted(store).record
-    record.outcomes.clear()
-    record.last = 9
+    store.commit(Work(marks=[ReadMark(ANN, "lobby", 1)]))
+    found = greeted(store, person=ANN)
+    found.record.outcomes.clear()
+    found.record.last = 9
+    found.marks.clear()
     say(store, "two", n=2)
-    assert greeted(store).record.last == 2
-    assert list(greeted(store).record.outcomes) == [1, 2]
+    found = greeted(store, person=ANN)
+    assert found.record.last == 2
+    assert list(found.record.outcomes) == [1, 2]
+    assert found.marks == {"lobby": 1}
 
 
-def test_a_room_made_twice_is_one_and_keeps_its_members(store: Store) -> None:
-    store.commit(Work([NewRoom("@x", (ANN, BOB)), NewRoom("@x", (ANN, BOB)), NewRoom("lobby")]))
+def test_the_last_outcomes_of_a_client_are_remembered(store: Store) -> None:
+    sends = [append(n) for n in range(1, 1500)]
+    store.commit(Work([NewRoom("lobby")], list(sends)))
+    record = greeted(store).record
+    assert record.last == 1499
+    assert list(record.outcomes) == list(range(1499 - 1023, 1500))
+
+
+def test_a_room_made_twice_is_one_and_notes_how_its_members_are_called(store: Store) -> None:
+    store.commit(Work([NewRoom("@x", PAIR), NewRoom("@x", PAIR), NewRoom("lobby")]))
     say(store, "one")
-    store.commit(Work([NewRoom("lobby"), NewRoom("@x", (ANN, BOB))]))
-    assert sorted(store.rooms(), key=lambda kept: kept.room) == [
-        RoomRecord("@x", 0, (ANN, BOB)),
-        RoomRecord("lobby", 1),
-    ]
+    assert store.commit(Work([NewRoom("lobby"), NewRoom("@x")])).sends == []
+    expected = {RoomRecord("@x", 0, PAIR), RoomRecord("lobby", 1, ms=MS + 1)}
+    assert set(store.rooms()) == expected
+    renamed = (Member(ANN, "anne"), Member(BOB, "bob"))
+    store.commit(Work([NewRoom("@x", renamed)]))
+    assert set(store.rooms()) == {RoomRecord("@x", 0, renamed), RoomRecord("lobby", 1, ms=MS + 1)}
 
 
 @pytest.mark.parametrize(
-    ("after", "limit", "texts"),
+    ("after", "limit", "said"),
     [
         (0, 10, "abcde"),
         (0, 2, "ab"),
@@ -116,10 +156,10 @@ def test_a_room_made_twice_is_one_and_keeps_its_members(store: Store) -> None:
         (0, BIGGEST, "abcde"),
     ],
 )
-def test_reading(store: Store, after: int, limit: int, texts: str) -> None:
+def test_reading(store: Store, after: int, limit: int, said: str) -> None:
     events = say(store, *"abcde")
     assert store.read("lobby", after, limit, LOTS) == Slice(1, 5, tuple(e for e in events if e.seq > after)[:limit])
-    assert [e.text for e in store.read("lobby", after, limit, LOTS).events if isinstance(e, Message)] == list(texts)
+    assert texts(store.read("lobby", after, limit, LOTS).events) == list(said)
 
 
 def test_a_read_is_bounded_by_size_and_gives_at_least_one(store: Store) -> None:
@@ -151,57 +191,323 @@ def test_every_start_is_another_run(make: Callable[[], Store]) -> None:
     assert make().stamp.run != make().stamp.run
 
 
+ANY_TEXT = ["", "\n\t", "\0", "🎉" * 4096, "'; DROP TABLE rooms; --", "\u202e", "x" * 16_384]
+
+
 def test_any_text_comes_back(store: Store) -> None:
-    texts = ["", "\n\t", "\0", "🎉" * 4096, "'; DROP TABLE rooms; --", "\u202e", "x" * 16_384]
-    say(store, *texts)
-    assert [e.text for e in store.read("lobby", 0, 100, LOTS).events if isinstance(e, Message)] == texts
+    say(store, *ANY_TEXT)
+    assert texts(read(store)) == ANY_TEXT
 
 
-# The one that forgets ------------------------------------------------------------------------------------------------
+# Edits and deletions -------------------------------------------------------------------------------------------------
 
 
-def test_memory_keeps_so_many_events_of_a_room() -> None:
-    store = MemoryStore(keep=3)
+def test_an_edit_is_an_event_and_history_shows_the_newest(store: Store) -> None:
+    said = say(store, "one", "two")
+    first = do(store, amend(3, 1, "uno"))
+    assert first == Edited(3, MS + 3, "ann", b"12345678", 3, 1, "uno")
+    second = do(store, amend(4, 1, "eins"))
+    assert read(store) == (*said, first, second)
+    assert history(store) == [
+        Message(1, MS + 1, "ann", b"12345678", 1, "eins", edited=4),
+        said[1],
+    ]
+    assert greeted(store).record.outcomes[4] == Ack(4, "lobby", 4, MS + 4)
+
+
+def test_a_deletion_leaves_a_number_and_no_text(store: Store) -> None:
+    say(store, "one", "two")
+    do(store, amend(3, 1, "uno"))
+    do(store, amend(4, 1, "eins"))
+    gone = do(store, amend(5, 1, None))
+    assert gone == Deleted(5, MS + 5, "ann", b"12345678", 5, 1)
+    tombstone = Message(1, MS + 1, "ann", b"12345678", 1, "", deleted=5)
+    two = Message(2, MS + 2, "ann", b"12345678", 2, "two")
+    edits = (Edited(3, MS + 3, "ann", b"12345678", 3, 1, ""), Edited(4, MS + 4, "ann", b"12345678", 4, 1, ""))
+    assert read(store) == (tombstone, two, *edits, gone)
+    assert history(store) == [tombstone, two]
+
+
+@pytest.mark.parametrize(
+    ("target", "client"),
+    [
+        (1, BOB),
+        (1, CAT),
+        (2, ANN),
+        (3, ANN),
+        (4, ANN),
+        (5, ANN),
+        (6, ANN),
+        (99, ANN),
+        (BIGGEST, ANN),
+        (0, BOB),
+        (0, CAT),
+    ],
+)
+@pytest.mark.parametrize("text", ["new", None])
+def test_only_messages_of_ones_own_that_are_not_deleted(
+    store: Store, target: int, client: bytes, text: str | None
+) -> None:
+    say(store, "hers", "gone")
+    do(store, amend(3, 2, None))
+    do(store, amend(4, 1, "edited"))
+    store.commit(Work([NewRoom("den")], [append(1, room="den", client=BOB)]))
+    before = read(store)
+    (answer,) = store.commit(Work([], [amend(9, target, text, client=client)])).sends
+    assert isinstance(answer, Refused)
+    assert (answer.n, answer.code) == (9, "no-such-message")
+    assert read(store) == before
+    assert greeted(store, client).record.last == 9
+    assert greeted(store, client).record.outcomes[9] == answer
+
+
+def test_ones_last_message(store: Store) -> None:
+    say(store, "one", "two", "three")
+    say(store, "his", client=BOB)
+    assert do(store, amend(4, 0, "drei")) == Edited(5, MS + 4, "ann", b"12345678", 4, 3, "drei")
+    assert do(store, amend(5, 0, None)) == Deleted(6, MS + 5, "ann", b"12345678", 5, 3)
+    assert do(store, amend(6, 0, None)) == Deleted(7, MS + 6, "ann", b"12345678", 6, 2)
+    assert texts(history(store)) == ["one", "", "", "his"]
+
+
+def test_ones_last_message_is_not_looked_for_for_ever(store: Store) -> None:
+    say(store, "hers")
+    store.commit(Work([], [append(n, client=BOB) for n in range(1, LOOKBACK)]))
+    assert do(store, amend(2, 0, "still found")).seq == LOOKBACK + 1
+    (answer,) = store.commit(Work([], [amend(3, 0, None)])).sends
+    assert isinstance(answer, Refused)
+    assert do(store, amend(4, 1, "by its number")).seq == LOOKBACK + 2
+
+
+def test_messages_of_the_same_turn_can_be_edited_and_deleted(store: Store) -> None:
+    work = Work(
+        [NewRoom("lobby")],
+        [append(1, "one"), amend(2, 0, "uno"), append(3, "two"), amend(4, 3, None), amend(5, 1, "1")],
+    )
+    found = store.commit(work).sends
+    assert [type(event) for event in found] == [Message, Edited, Message, Deleted, Edited]
+    assert texts(history(store)) == ["1", ""]
+    settle(store)
+    assert search(store, "1") == ["1"]
+    assert search(store, "one") == search(store, "two") == search(store, "uno") == []
+
+
+def test_an_action_stays_one(store: Store) -> None:
+    doing = Append("lobby", ANN, 1, MS, "ann", b"12345678", ANN, "waves", action=True)
+    event = do(store, doing)
+    assert isinstance(event, Message)
+    assert event.action
+    do(store, amend(2, 1, "nods"))
+    assert history(store) == [replace(event, text="nods", edited=2)]
+
+
+# History -------------------------------------------------------------------------------------------------------------
+
+
+def test_history_in_pages(store: Store) -> None:
+    say(store, *"abcde")
+    do(store, amend(6, 2, "B"))
+    do(store, amend(7, 4, None))
+    say(store, *"fg", n=8)
+    # 1 a, 2 B, 3 c, 4 -, 5 e, (6 edit), (7 deletion), 8 f, 9 g
+
+    def page(**span: int) -> tuple[list[str], bool, int]:
+        found = store.history("lobby", Span(**span))
+        assert (found.first, found.head) == (1, 9)
+        return texts(found.events), found.more, found.edge
+
+    assert page(limit=3) == (["e", "f", "g"], True, 5)
+    assert page(limit=3, before=5) == (["B", "c", ""], True, 2)
+    assert page(limit=3, before=2) == (["a"], False, 1)
+    assert page(limit=3, after=0) == (["a", "B", "c"], True, 3)
+    assert page(limit=3, after=4) == (["e", "f", "g"], False, 9)
+    assert page(limit=2, after=4) == (["e", "f"], True, 8)
+    assert page(limit=9, after=1, before=4) == (["B", "c"], False, 3)
+    assert page(limit=9, after=9) == ([], False, 9)
+    assert page(limit=9, after=BIGGEST) == ([], False, BIGGEST)
+    assert page(limit=9, before=1) == ([], False, 1)
+    assert page(limit=9, before=BIGGEST) == (["a", "B", "c", "", "e", "f", "g"], False, 1)
+    assert page(limit=9, since=MS + 5) == (["e", "f", "g"], False, 5)
+    assert page(limit=9, since=MS + 6) == (["f", "g"], False, 6)
+    assert page(limit=1, since=MS + 4, after=0) == ([""], True, 4)
+    assert page(limit=9, since=MS + 100) == ([], False, 10)
+    assert page(limit=9, since=1, after=7) == (["f", "g"], False, 9)
+
+
+def test_history_is_bounded_by_size_and_gives_at_least_one(store: Store) -> None:
+    say(store, *["x" * 1000] * 4)
+    size = weight(read(store)[0])
+    for bound, many in ((0, 1), (size, 1), (2 * size - 1, 1), (2 * size, 2), (4 * size, 4)):
+        assert len(store.history("lobby", Span(10, size=bound)).events) == many
+        assert len(store.history("lobby", Span(10, after=0, size=bound)).events) == many
+
+
+def test_history_looks_at_so_much_at_once_and_says_where_to_go_on(store: Store) -> None:
+    say(store, "one")
+    store.commit(Work([], [amend(n, 1, f"edit {n}") for n in range(2, 5002)]))
+    say(store, "last", n=5002)
+    calls, before, found = 0, 0, list[str]()
+    more = True
+    while more:
+        part = store.history("lobby", Span(10, before=before))
+        found += texts(part.events)
+        before, more = part.edge, part.more
+        calls += 1
+    assert found == ["last", "edit 5001"]
+    assert 1 < calls < 10
+    assert texts(history(store)) == ["edit 5001", "last"]
+
+
+# Marks and names -----------------------------------------------------------------------------------------------------
+
+
+def test_read_marks_only_rise(store: Store) -> None:
+    say(store, *"abc")
+    say(store, "x", room="den", n=4)
+    store.commit(Work(marks=[ReadMark(ANN, "lobby", 2), ReadMark(ANN, "den", 0), ReadMark(BOB, "lobby", 3)]))
+    assert greeted(store, person=ANN).marks == {"lobby": 2, "den": 0}
+    store.commit(Work(marks=[ReadMark(ANN, "lobby", 1)]))
+    assert greeted(store, person=ANN).marks == {"lobby": 2, "den": 0}
+    store.commit(Work(marks=[ReadMark(ANN, "lobby", 3), ReadMark(ANN, "lobby", 2), ReadMark(ANN, "den", 1)]))
+    assert greeted(store, client=CAT, person=ANN).marks == {"lobby": 3, "den": 1}
+    assert greeted(store, person=BOB).marks == {"lobby": 3}
+    assert greeted(store, person=CAT).marks == {}
+
+
+def test_names_are_kept_in_the_order_of_their_last_use(store: Store) -> None:
+    ann, bob, cat = (KnownName(who, who.title(), who.encode()) for who in ("ann", "bob", "cat"))
+    store.commit(Work(names=[ann, bob]))
+    store.commit(Work(names=[cat]))
+    assert store.names() == [ann, bob, cat]
+    ann = KnownName("ann", "ANN", BOB)
+    store.commit(Work(names=[ann]))
+    assert store.names() == [bob, cat, ann]
+    store.commit(Work(names=[cat, bob, cat]))
+    assert store.names() == [ann, bob, cat]
+
+
+# Search --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        (("quick",), ["The quick brown fox"]),
+        (("QUICK", "fox"), ["The quick brown fox"]),
+        (("fox", "quick"), ["The quick brown fox"]),
+        (("quick-brown",), ["The quick brown fox"]),
+        (("brown-quick",), []),
+        (("quick.fox",), []),
+        (("quic",), []),
+        (("cafe",), ["CAFÉ, please", "a café"]),
+        (("café",), ["CAFÉ, please", "a café"]),
+        (("CAFE\u0301",), ["CAFÉ, please", "a café"]),
+        (("strasse",), ["Straße 12"]),
+        (("12",), ["Straße 12"]),
+        (("don't",), ["don't"]),
+        (("don",), ["don't"]),
+        (("日本語",), ["日本語 です"]),
+        (("🎉",), []),
+        (("🎉", "party"), ["party 🎉"]),
+        (("?!", '"'), []),
+        (("",), []),
+        ((), []),
+    ],
+)
+def test_searching(store: Store, words: tuple[str, ...], found: list[str]) -> None:
+    say(store, "The quick brown fox", "a café", "CAFÉ, please", "Straße 12", "don't", "日本語 です", "party 🎉")
+    assert search(store, *words) == found
+    settle(store)
+    assert search(store, *words) == found
+
+
+def test_a_search_is_narrowed_down(store: Store) -> None:
+    store.commit(Work([NewRoom("lobby"), NewRoom("den"), NewRoom("@x", PAIR), NewRoom("@y", PAIR)]))
+    work = Work(sends=[append(n, f"hello {room}", room) for n, room in enumerate(("lobby", "den", "@x", "@y"), 1)])
+    store.commit(work)
+    say(store, "hello from bob", client=BOB, n=9)
+    assert search(store, "hello") == ["hello from bob", "hello den", "hello lobby"]
+    assert search(store, "hello", private=("@x",)) == ["hello from bob", "hello @x", "hello den", "hello lobby"]
+    assert search(store, "hello", rooms=("@y", "den", "nowhere")) == ["hello @y", "hello den"]
+    assert search(store, "hello", rooms=()) == []
+    assert search(store, "hello", rooms=("nowhere",)) == []
+    assert search(store, "hello", private=("nowhere",), limit=1) == ["hello from bob"]
+    assert search(store, "hello", name="BOB") == ["hello from bob"]
+    assert search(store, "hello", name="cat") == []
+    assert search(store, "hello", since=MS + 2) == ["hello from bob", "hello den"]
+    assert search(store, "hello", since=BIGGEST) == []
+    assert search(store, "hello", limit=2) == ["hello from bob", "hello den"]
+    assert search(store, "r1") == search(store, "public") == search(store, "bob", name="ann") == []
+    ((room, message),) = store.search(Query(("hello",), rooms=("den",)))
+    assert (room, message) == ("den", read(store, "den")[0])
+
+
+def test_a_search_knows_edits_and_deletions(store: Store) -> None:
+    say(store, "apple", "banana", "cherry")
+    settle(store)
+    assert search(store, "banana") == ["banana"]
+    do(store, amend(4, 2, "blueberry"))
+    do(store, amend(5, 3, None))
+    assert search(store, "banana") == search(store, "cherry") == []
+    ((_, message),) = store.search(Query(("blueberry",)))
+    assert (message.seq, message.edited) == (2, 4)
+    settle(store)
+    do(store, amend(6, 2, "banana"))
+    do(store, amend(7, 2, "banana split"))
+    settle(store)
+    assert search(store, "blueberry") == []
+    assert search(store, "banana") == ["banana split"]
+    do(store, amend(8, 2, None))
+    assert search(store, "banana") == search(store, "split") == []
+    assert search(store, "apple") == ["apple"]
+
+
+# Retention -----------------------------------------------------------------------------------------------------------
+
+
+def test_so_many_events_of_a_room_are_kept(keeping: Callable[[Retention], Store]) -> None:
+    store = keeping(Retention(keep_messages=3))
     events = say(store, *"abcde")
     say(store, "x", room="den", n=6)
+    settle(store)
     assert store.read("lobby", 0, 10, LOTS) == Slice(3, 5, tuple(events[2:]))
     assert store.read("lobby", 3, 10, LOTS) == Slice(3, 5, tuple(events[3:]))
+    assert store.history("lobby", Span(10)) == Slice(3, 5, tuple(events[2:]), edge=3)
     assert store.read("den", 0, 10, LOTS).first == 1
+    assert {record.room: record.first for record in store.rooms()} == {"lobby": 3, "den": 1}
+    assert search(store, "a") == search(store, "b") == []
+    assert search(store, "c") == ["c"]
+    assert say(store, "f", n=9)[0].seq == 6
 
 
-def test_memory_is_bounded_altogether_and_the_quietest_rooms_pay() -> None:
-    store = MemoryStore(keep_bytes=10 * weight(Message(1, 0, "ann", b"", 1, "x" * 100)))
-    say(store, *["x" * 100] * 4, room="quiet")
-    say(store, *["x" * 100] * 4, room="loud", n=5)
-    say(store, *["x" * 100] * 4, room="loud", n=9)
-    assert store.read("quiet", 0, 99, LOTS).first == 3
-    assert store.read("loud", 0, 99, LOTS).first == 1
-    say(store, *["x" * 100] * 9, room="loud", n=13)
-    assert store.read("quiet", 0, 99, LOTS) == Slice(5, 4, ())
-    assert store.read("loud", 0, 99, LOTS).first == 8
-    assert say(store, "x" * 100, room="quiet", n=99)[0].seq == 5
-    say(store, "x" * 5000, room="quiet", n=100)
-    assert store.read("loud", 0, 99, LOTS) == Slice(18, 17, ())
+def test_what_is_too_old_is_dropped_and_numbers_go_on(keeping: Callable[[Retention], Store]) -> None:
+    store = keeping(Retention(keep_days=7))
+    for n in range(1, 11):
+        do(store, append(n, str(n), ms=MS + n * DAY))
+    settle(store, MS + 12 * DAY)
+    assert store.read("lobby", 0, 99, LOTS).first == 5
+    assert texts(read(store)) == [str(n) for n in range(5, 11)]
 
 
-def test_memory_remembers_so_many_clients_and_outcomes() -> None:
-    store = MemoryStore(keep_clients=2, window=2)
-    for n, client in enumerate((ANN, BOB, b"cat", BOB), 1):
-        say(store, "x", client=client, n=n)
-    assert greeted(store, ANN).record == ClientRecord()
-    assert greeted(store, BOB).record.last == 4
-    say(store, "x", "y", client=b"cat", n=4)
-    assert list(greeted(store, b"cat").record.outcomes) == [4, 5]
+def test_a_room_may_lose_all_and_keeps_its_head(keeping: Callable[[Retention], Store]) -> None:
+    store = keeping(Retention(keep_days=7))
+    say(store, *"abc")
+    settle(store, MS + 8 * DAY)
+    assert store.read("lobby", 0, 99, LOTS) == Slice(4, 3, ())
+    assert store.history("lobby", Span(9, after=0)).events == ()
+    assert search(store, "a") == []
+    assert say(store, "d", n=4)[0].seq == 4
 
 
-def test_outcomes_of_all_clients_together_are_bounded_and_forgotten_by_client() -> None:
-    store = MemoryStore(keep_outcomes=5)
-    say(store, "a", "b", "c", client=ANN)
-    say(store, "d", "e", client=BOB)
-    assert greeted(store, ANN).record.last == 3
-    say(store, "f", client=BOB, n=3)
-    assert greeted(store, ANN) == Greeted(ClientRecord(), vouched=True)
-    assert sorted(greeted(store, BOB).record.outcomes) == [1, 2, 3]
-    say(store, *"ghi", client=ANN)  # with bob's three that is one too many
-    assert greeted(store, BOB).record.last == 0
-    assert sorted(greeted(store, ANN).record.outcomes) == [1, 2, 3]
+def test_an_edit_outlives_its_message(keeping: Callable[[Retention], Store]) -> None:
+    store = keeping(Retention(keep_messages=3))
+    say(store, "one", "two")
+    do(store, amend(3, 1, "uno"))
+    do(store, amend(4, 2, "dos"))
+    do(store, amend(5, 2, "zwei"))
+    settle(store)
+    assert [event.seq for event in read(store)] == [3, 4, 5]
+    assert history(store) == []
+    assert search(store, "uno") == search(store, "zwei") == []
+    (answer,) = store.commit(Work([], [amend(6, 2, None)])).sends
+    assert isinstance(answer, Refused)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from zchat.messages import Event, Page, Reply, State
-from zchat.store.base import Slice
+from zchat.messages import Event, Reply, State
+from zchat.store.base import Store
 
 
 class Level(enum.IntEnum):
@@ -27,17 +28,17 @@ class Log:
 
 
 @dataclass(slots=True, frozen=True)
-class ReadJob:
-    """A page to be read from the store and sent to a peer."""
+class Lookup:
+    """Something to be looked up in the store for a peer.
+
+    Attributes:
+        q: the number of its request.
+        answer: makes the answer; it may raise any `errors.Refusal`, and what the store raises.
+    """
 
     peer: bytes
     q: int
-    room: str
-    after: int
-    limit: int
-
-    def answer(self, rows: Slice) -> Page:
-        return Page(self.q, self.room, rows.first, rows.head, rows.events)
+    answer: Callable[[Store], Reply]
 
 
 @dataclass(slots=True)
@@ -55,14 +56,14 @@ class Effects:
     Attributes:
         published: by room.
         replies: by peer, in order.
-        reads: pages to be read and sent.
+        lookups: what is to be looked up and sent.
         cuts: peers whose connection is to be cut.
         log: lines for the operator.
     """
 
     published: dict[str, Publication] = field(default_factory=dict)
     replies: dict[bytes, list[Reply]] = field(default_factory=dict)
-    reads: list[ReadJob] = field(default_factory=list)
+    lookups: list[Lookup] = field(default_factory=list)
     cuts: list[bytes] = field(default_factory=list)
     log: list[Log] = field(default_factory=list)
 

@@ -10,19 +10,21 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from itertools import zip_longest
 
 from zchat import errors
 from zchat.broker.commands import execute
 from zchat.broker.effects import Effects, Level
 from zchat.broker.inputs import Announce, FenceMoved, Gone, Input, Now, Received, Shutdown
+from zchat.broker.marks import Marks
 from zchat.broker.people import Names
-from zchat.broker.rooms import Room, Rooms
+from zchat.broker.rooms import Room, Rooms, other_of
 from zchat.broker.sessions import Session, Sessions, called
 from zchat.broker.settings import RETRY_MS, Settings
 from zchat.broker.turn import Turn
 from zchat.codec import Malformed
-from zchat.messages import Ack, Closing, Event, Notice, Private, Refused, Send
-from zchat.store.base import Append, Greeted, Greeting, Outcome, Refusal, RoomRecord, Work
+from zchat.messages import Ack, Closing, Event, Notice, Numbered, Private, Refused
+from zchat.store.base import Amend, Append, Greeted, Greeting, KnownName, Outcome, Refusal, RoomRecord, Sending, Work
 
 OPERATOR = "operator"
 """Whom the console speaks as: a reserved name."""
@@ -34,26 +36,34 @@ class Hub:
     Args:
         settings: bounds and times.
         kept: the rooms that the store keeps.
+        known: who went by which name last.
         token: makes a secret of so many random bytes.
 
     Attributes:
         turn: the turn under way.
-        rooms, sessions, names: what there is.
+        rooms, sessions, names, marks: what there is.
         draining: whether it was told to stop.
     """
 
-    def __init__(self, settings: Settings, kept: Iterable[RoomRecord], token: Callable[[int], bytes]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        kept: Iterable[RoomRecord],
+        known: Iterable[KnownName],
+        token: Callable[[int], bytes],
+    ) -> None:
         self.settings = settings
         self.token = token
         self.turn = Turn(settings)
-        self.names = Names()
-        self.rooms = Rooms(self.turn, kept)
-        self.sessions = Sessions(self.turn, self.rooms, self.names)
+        self.names = Names(known, settings.max_names)
+        self.rooms = Rooms(self.turn, self.names, kept)
+        self.marks = Marks(self.turn)
+        self.sessions = Sessions(self.turn, self.rooms, self.names, self.marks)
         self.draining = False
         self._jobs: deque[tuple[Session, bytes | None, int, Callable[[], None]]] = deque()
         self._cut: set[bytes] = set()  # peers of which nothing more is heard until their connection has ended
         self._asked: dict[bytes, int] = {}  # requests of each peer in this turn
-        self._sends: list[tuple[Session, Room | None, Append | Refusal]] = []
+        self._sends: list[tuple[Session, Room | None, Sending]] = []
         self._hellos: list[tuple[Session, int, Callable[[Greeted], None]]] = []
 
     # A turn ---------------------------------------------------------------------------------------------------------
@@ -87,44 +97,67 @@ class Hub:
                     self.draining = True
                     self.sessions.tell_all(Closing(text))
         self.sessions.expire()
-        return self.turn.work
+        work = self.turn.work
+        work.names += self.names.unsaved.values()
+        self.marks.save(at_once=bool(work.greetings) or self.draining)
+        return work
 
     def committed(self, outcome: Outcome) -> Effects:
-        """What the turn leads to, its work having been committed."""
-        for (_, _, welcome), greeted in zip(self._hellos, outcome.greeted, strict=True):
-            welcome(greeted)  # first, so that nobody hears anything in a private room before
+        """What the turn leads to, its work having been committed, or a part of it."""
+        for (session, q, welcome), greeted in zip(self._hellos, outcome.greeted, strict=True):
+            if greeted is not None:
+                welcome(greeted)  # first, so that nobody hears anything in a private room before
+            else:
+                self._not_greeted(session, q)
         for (session, room, send), event in zip(self._sends, outcome.sends, strict=True):
-            if isinstance(send, Refusal):
-                self._used(session, send.answer)
-            elif room is not None and event is not None:
+            if event is None:
+                self._not_sent(session, send)
+            elif isinstance(event, Refused):
+                self._used(session, event)
+            elif room is not None and not isinstance(send, Refusal):
                 self._appended(session, room, send, event)
         for new in self.turn.work.rooms:
             self.rooms.by_name[new.room].kept = True
+        self.names.unsaved.clear()
+        self.marks.saved()
         return self._finish()
 
-    def failed(self, error: errors.StoreUnavailable) -> Effects:
-        """What the turn leads to, nothing of its work having been kept: sends and hellos may be tried again, all else
-        goes on.
+    def failed(self, error: errors.StoreUnavailable, greeted: Iterable[Greeted | None] = ()) -> Effects:
+        """What the turn leads to, nothing of its work having been kept: sends may be tried again, all else goes on.
+
+        Args:
+            error: why.
+            greeted: the answers to the greetings, as far as there are any; the others may say hello again.
         """
+        for (session, q, welcome), known in zip_longest(self._hellos, greeted):
+            if known is not None:
+                welcome(known)
+            else:
+                self._not_greeted(session, q)
         for session, _room, send in self._sends:
-            n = send.n if isinstance(send, Append) else send.answer.n
-            if session.sends is not None:
-                session.sends.planned = session.sends.known.last
-            detail = errors.Unavailable.says
-            self.sessions.reply(session, Refused(n, errors.Unavailable.code, detail, retry_ms=RETRY_MS))
-        for session, q, _ in self._hellos:
-            if session.peer is not None:
-                self.turn.fail(session.peer, q, errors.Unavailable())
-                if session.sends is None:
-                    self.sessions.end(session)
+            self._not_sent(session, send)
+        self.marks.failed()
         self.turn.log(Level.WARNING, f"the store could not commit: {error}")
         return self._finish()
+
+    def _not_sent(self, session: Session, send: Sending) -> None:
+        n = send.answer.n if isinstance(send, Refusal) else send.n
+        if session.sends is not None:
+            session.sends.planned = session.sends.known.last
+        self.sessions.reply(session, Refused(n, errors.Unavailable.code, errors.Unavailable.says, retry_ms=RETRY_MS))
+
+    def _not_greeted(self, session: Session, q: int) -> None:
+        if session.peer is not None:
+            self.turn.fail(session.peer, q, errors.Unavailable())
+            if session.sends is None:
+                self.sessions.end(session)
 
     def wait(self) -> float:
         """Seconds until something falls due, at most one: a longer sleep would count as a stall."""
         if self._jobs:
             return 0.0
-        return min(max(min(self.sessions.due(), self.rooms.due()) - self.turn.clock, 0.0), 1.0)
+        due = min(self.sessions.due(), self.rooms.due(), self.marks.due())
+        return min(max(due - self.turn.clock, 0.0), 1.0)
 
     def _finish(self) -> Effects:
         self.rooms.publish_presence()  # first, so that a roster told below is not older than the presence published
@@ -160,7 +193,7 @@ class Hub:
             try:
                 execute(self, peer, self.sessions.at(peer), request)
             except errors.Refusal as problem:
-                if isinstance(request, Send):
+                if isinstance(request, Numbered):
                     refused = Refused(request.n, problem.code, str(problem), retry_ms=RETRY_MS)
                     self.turn.effects.reply(peer, refused)
                 else:
@@ -176,15 +209,15 @@ class Hub:
 
     # Sends ----------------------------------------------------------------------------------------------------------
 
-    def stage(self, session: Session, room: Room | None, send: Append | Refusal) -> None:
+    def stage(self, session: Session, room: Room | None, send: Sending) -> None:
         """Plans a send: it is answered after the commit."""
         self._sends.append((session, room, send))
         self.turn.work.sends.append(send)
 
-    def _appended(self, session: Session, room: Room, send: Append, event: Event) -> None:
+    def _appended(self, session: Session, room: Room, send: Append | Amend, event: Event) -> None:
         self.rooms.spoke(room, event)
+        self.marks.spoke(session.person, room.name, event.seq, private=bool(room.members))
         if room.members:
-            room.called[session.person] = send.name
             for person in set(room.members):
                 for reader in self.sessions.of(person):
                     self.sessions.reply(reader, Private(room.name, self.peer_name(room, person), (event,)))
@@ -201,7 +234,7 @@ class Hub:
 
     def peer_name(self, room: Room, person: bytes) -> str:
         """How the other of a private room is called by now, as far as is known."""
-        other = room.members[0] if room.members[1] == person else room.members[1]
+        other = other_of(room, person)
         for session in self.sessions.of(other):
             if session.name is not None:
                 return session.name

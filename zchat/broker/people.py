@@ -1,10 +1,12 @@
-"""Which names are in use, and by whom."""
+"""Which names are in use, and by whom; and whose they were last."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from zchat import errors, names
+from zchat.store.base import KnownName
 
 
 @dataclass(slots=True)
@@ -15,12 +17,23 @@ class _Holder:
     sessions: int = 0
 
 
-@dataclass(slots=True)
 class Names:
-    """Which names are in use, by whom. A name belongs to one person, as does everything that looks like it."""
+    """Which names are in use, by whom. A name belongs to one person, as does everything that looks like it.
 
-    _held: dict[str, _Holder] = field(default_factory=dict)  # by names.same
-    _by_look: dict[str, set[str]] = field(default_factory=dict)  # look: keys of names with it
+    Args:
+        known: who went by which name last, the oldest first.
+        keep: how many of these are kept.
+
+    Attributes:
+        unsaved: what the store does not know of them yet.
+    """
+
+    def __init__(self, known: Iterable[KnownName] = (), keep: int = 100_000) -> None:
+        self._held: dict[str, _Holder] = {}  # by names.same
+        self._by_look: dict[str, set[str]] = {}  # look: keys of names with it
+        self._known = {one.key: one for one in known}
+        self._keep = keep
+        self.unsaved: dict[str, KnownName] = {}
 
     def take(self, wanted: str, person: bytes) -> str:
         """One more session of a person goes by a name.
@@ -51,7 +64,15 @@ class Names:
         elif holder.person != person:
             raise errors.NameTaken(f"the name {holder.name} is taken by another person: choose another")
         holder.sessions += 1
+        self._know(KnownName(key, holder.name, person))
         return holder.name
+
+    def _know(self, known: KnownName) -> None:
+        if self._known.get(known.key) != known:
+            self._known.pop(known.key, None)
+            self._known[known.key] = self.unsaved[known.key] = known
+            if len(self._known) > self._keep:
+                del self._known[next(iter(self._known))]
 
     def release(self, name: str) -> None:
         """One session fewer goes by that name."""
@@ -67,13 +88,15 @@ class Names:
                 del self._by_look[look]
 
     def owner(self, name: str) -> tuple[str, bytes]:
-        """The name as it is shown, and the person who has it.
+        """The name as it is shown, and the person who has it, or who had it last.
 
         Raises:
-            errors.NoSuchPerson: nobody has it, or it cannot be a name.
+            errors.NoSuchPerson: nobody had it, or it cannot be a name.
         """
         try:
-            return (holder := self._held[names.same(name)]).name, holder.person
+            key = names.same(name)
+            holder = self._held.get(key) or self._known[key]
         except (errors.NameInvalid, KeyError):
             # Cut short, since the answer is kept for a while.
-            raise errors.NoSuchPerson(f"nobody here is called {name[: names.PERSON_MAX]}") from None
+            raise errors.NoSuchPerson(f"nobody was ever called {name[: names.PERSON_MAX]} here") from None
+        return holder.name, holder.person

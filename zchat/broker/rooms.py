@@ -9,12 +9,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from zchat import errors
+from zchat import errors, names
 from zchat.broker.effects import Level
+from zchat.broker.people import Names
 from zchat.broker.roster import Roster
 from zchat.broker.turn import Turn
 from zchat.messages import LOBBY, Event, Head
-from zchat.store.base import NewRoom, RoomRecord
+from zchat.store.base import Member, NewRoom, RoomRecord
 
 if TYPE_CHECKING:
     from zchat.broker.sessions import Session
@@ -27,8 +28,10 @@ class Room:
     Attributes:
         name: canonical; for a private room its id.
         head: the number of its last event. A cache: the store numbers.
+        ms: when it last spoke, in milliseconds since 1970 UTC.
         kept: whether the store has it yet.
         members: the two persons of a private room; empty for a public one.
+        called: what they were called last, by person.
         moved: the turn in which its head or roster last changed.
         said: the hub's clock when it last spoke.
         quieting: whether it is waiting to say its head once more.
@@ -37,6 +40,7 @@ class Room:
 
     name: str
     head: int = 0
+    ms: int = 0
     kept: bool = False
     members: tuple[bytes, ...] = ()
     called: dict[bytes, str] = field(default_factory=dict)
@@ -47,11 +51,35 @@ class Room:
     told: float = float("-inf")
 
 
+def _room(record: RoomRecord) -> Room:
+    return Room(
+        record.room,
+        record.head,
+        record.ms,
+        kept=True,
+        members=tuple(member.person for member in record.members),
+        called={member.person: member.name for member in record.members},
+    )
+
+
+def other_of(room: Room, person: bytes) -> bytes:
+    """The other one of a private room; oneself where one talks to oneself."""
+    return room.members[0] if room.members[1] == person else room.members[1]
+
+
+def _private_id(one: bytes, other: bytes) -> str:
+    """The id of the room of two persons."""
+    # It says nothing of whose it is to those who do not know both secrets, and every broker makes the same one.
+    pair = sorted((one, other))
+    return "@" + hashlib.blake2b(b"\0".join(part.hex().encode() for part in pair), digest_size=12).hexdigest()
+
+
 class Rooms:
     """All rooms of a broker.
 
     Args:
         turn: the turn under way.
+        people: whose name is which.
         kept: what the store keeps.
 
     Attributes:
@@ -60,11 +88,10 @@ class Rooms:
         everybody: who is in any room.
     """
 
-    def __init__(self, turn: Turn, kept: Iterable[RoomRecord]) -> None:
+    def __init__(self, turn: Turn, people: Names, kept: Iterable[RoomRecord]) -> None:
         self._turn = turn
-        self.by_name: dict[str, Room] = {
-            record.room: Room(record.room, record.head, kept=True, members=record.members) for record in kept
-        }
+        self._people = people
+        self.by_name: dict[str, Room] = {record.room: _room(record) for record in kept}
         self.public = sorted(room.name for room in self.by_name.values() if not room.members)
         self.everybody = Roster()
         self._private: dict[bytes, list[Room]] = {}
@@ -74,8 +101,8 @@ class Rooms:
         self._changed: dict[str, Room] = {}  # whose roster has something to tell
         self.make(LOBBY)
 
-    def make(self, name: str, members: tuple[bytes, ...] = ()) -> Room:
-        """A room by its canonical name, made if it is not there.
+    def make(self, name: str, members: tuple[Member, ...] = ()) -> Room:
+        """A room by its canonical name, made if it is not there; of a private one the names of its members are noted.
 
         Raises:
             errors.LimitReached: there are too many rooms.
@@ -84,32 +111,66 @@ class Rooms:
         if room is None:
             if len(self.by_name) >= self._turn.settings.max_rooms:
                 raise errors.LimitReached("there are as many rooms as the broker allows: use one that is there")
-            room = self.by_name[name] = Room(name, members=members)
+            room = self.by_name[name] = Room(name, members=tuple(member.person for member in members))
             if not members:
                 insort(self.public, name)
             self._note_members(room)
+        for member in members:
+            if room.called.get(member.person) != member.name:
+                room.called[member.person] = member.name
+                room.kept = False
         if not room.kept:
-            self._turn.work.rooms.append(NewRoom(name, room.members))
+            told = tuple(Member(person, room.called[person]) for person in room.members)
+            self._turn.work.rooms.append(NewRoom(name, told))
         return room
 
-    def make_private(self, one: bytes, other: bytes) -> Room:
+    def make_private(self, one: Member, other: Member) -> Room:
         """The room of two persons, made if it is not there.
 
         Raises:
             errors.LimitReached: one of them has too many.
         """
-        # The id says nothing of whose it is to those who do not know both secrets, and every broker makes the same one.
-        pair = (min(one, other), max(one, other))
-        name = "@" + hashlib.blake2b(b"\0".join(part.hex().encode() for part in pair), digest_size=12).hexdigest()
+        name = _private_id(one.person, other.person)
         if name not in self.by_name:
-            for person in pair:
+            for person in (one.person, other.person):
                 if len(self._private.get(person, ())) >= self._turn.settings.max_private_rooms:
                     raise errors.LimitReached("too many private conversations")
-        return self.make(name, pair)
+        return self.make(name, tuple(sorted((one, other), key=lambda member: member.person)))
 
     def private(self, person: bytes) -> list[Room]:
         """A person's private rooms."""
         return self._private.get(person, [])
+
+    def readable(self, person: bytes, wanted: str) -> Room:
+        """The room of that name, the private one of that id, or the one with who is or was last called so after an `@`.
+
+        Raises:
+            errors.NoSuchRoom: it is not there, or not this person's.
+            errors.NameInvalid: it cannot be a room's name.
+        """
+        if not wanted.startswith("@"):
+            room = self.by_name.get(names.room(wanted))
+        else:
+            room = self.by_name.get(wanted) or self._private_with(person, wanted[1:])
+        if room is None or (room.members and person not in room.members):
+            raise errors.NoSuchRoom
+        return room
+
+    def _private_with(self, person: bytes, name: str) -> Room | None:
+        try:
+            key = names.same(name)
+        except errors.NameInvalid:
+            return None
+        mine = {room.name: room for room in self.private(person)}
+        try:
+            _, other = self._people.owner(name)
+        except errors.NoSuchPerson:  # forgotten
+            pass
+        else:
+            there = mine.get(_private_id(person, other))  # where a message to that name would go
+            if there is not None:
+                return there
+        return next((room for room in mine.values() if names.same(room.called[other_of(room, person)]) == key), None)
 
     def _note_members(self, room: Room) -> None:
         for person in set(room.members):
@@ -150,7 +211,7 @@ class Rooms:
     def spoke(self, room: Room, event: Event) -> None:
         """An event was appended; if the room is public it is published."""
         turn = self._turn
-        room.head, room.moved, room.said = event.seq, turn.number, turn.clock
+        room.head, room.moved, room.said, room.ms = event.seq, turn.number, turn.clock, turn.now.ms
         if not room.members:
             turn.effects.publication(room.name).events.append(event)
             if not room.quieting:

@@ -17,13 +17,14 @@ import zmq
 
 from zchat import codec, errors
 from zchat.broker.connections import Connections, Subscribers, cut
-from zchat.broker.effects import Effects
+from zchat.broker.effects import Effects, Lookup
 from zchat.broker.hub import Hub
 from zchat.broker.inputs import FenceMoved, Gone, Input, Now, Received
 from zchat.broker.settings import Settings
 from zchat.broker.sockets import Sockets, monitored
-from zchat.messages import Failed, Message, Request
-from zchat.store.base import Slice, Store
+from zchat.messages import Failed, Message, Reply, Request
+from zchat.store import apart
+from zchat.store.base import Greeted, Store, Work
 from zchat.text import printable
 
 DRAIN = 1024 * 1024
@@ -36,6 +37,9 @@ TOPIC = 128
 """Bytes of topics that a connection may subscribe to, for each room that it may follow. libzmq needs some 50 times
 as much memory.
 """
+
+TIDY_AGAIN = 5.0
+"""Seconds until the store is asked again to tidy up what it could not."""
 
 log = logging.getLogger("zchat.broker")
 
@@ -59,7 +63,7 @@ class Server:
         sockets: Sockets,
         said: Callable[[str, Message], None] | None = None,
     ) -> None:
-        self.hub = Hub(settings, store.rooms(), secrets.token_bytes)
+        self.hub = Hub(settings, store.rooms(), store.names(), secrets.token_bytes)
         self._settings = settings
         self._store = store
         self._sockets = sockets
@@ -68,6 +72,7 @@ class Server:
         self._subscribers = Subscribers(TOPIC * settings.max_rooms_joined)
         self._watched: dict[int, Watcher] = {}
         self._given: deque[Input] = deque()
+        self._tidy_at = 0.0  # when the store has something to do if nobody else has
         self._poller = zmq.Poller()
         for one in (sockets.router, sockets.xpub, sockets.router_monitor, sockets.xpub_monitor):
             self._poller.register(one, zmq.POLLIN)
@@ -94,7 +99,8 @@ class Server:
     def turn(self) -> None:
         """Waits until there is something to do, and does it. Returns at least once a second."""
         pressing = self._given or self._connections.ending
-        ready: dict[Any, int] = dict(self._poller.poll(0 if pressing else int(self.hub.wait() * 1000) + 1))
+        wait = min(self.hub.wait(), max(self._tidy_at - time.monotonic(), 0.0))
+        ready: dict[Any, int] = dict(self._poller.poll(0 if pressing or not wait else int(wait * 1000) + 1))
         inputs: list[Input] = []
         if self._sockets.router_monitor in ready or self._sockets.xpub_monitor in ready:
             self._drain_monitors()
@@ -111,11 +117,14 @@ class Server:
         while self._given:
             inputs.append(self._given.popleft())
         self._execute(inputs)
+        self._tidy(idle=not ready)
 
     def close(self, linger: int = 500) -> None:
         """Lets go of sockets and store; what is under way to clients has `linger` milliseconds."""
-        self._sockets.close(linger)
-        self._store.close()
+        try:
+            self._store.close()  # first, so that whoever waits for the port finds the log free
+        finally:
+            self._sockets.close(linger)
 
     # In ---------------------------------------------------------------------------------------------------------------
 
@@ -195,23 +204,35 @@ class Server:
     # The turn ---------------------------------------------------------------------------------------------------------
 
     def _execute(self, inputs: list[Input]) -> None:
-        work = self.hub.handle(inputs, Now(time.monotonic(), time.time_ns() // 1_000_000))
+        work = self.hub.handle(inputs, Now(time.monotonic(), _ms()))
         try:
-            effects = self.hub.committed(self._store.commit(work))
+            effects = self.hub.committed(apart.commit(self._store, work))
         except errors.StoreUnavailable as error:
-            effects = self.hub.failed(error)
+            effects = self.hub.failed(error, self._greeted(work))
         self._run(effects)
+
+    def _greeted(self, work: Work) -> Sequence[Greeted | None]:
+        """What is known of those who say hello while nothing can be kept: it is only looked up."""
+        try:
+            return self._store.commit(Work(greetings=work.greetings)).greeted
+        except errors.StoreUnavailable:
+            return ()
+
+    def _tidy(self, *, idle: bool) -> None:
+        now = time.monotonic()
+        try:
+            self._tidy_at = now + self._store.tidy(_ms(), idle=idle)
+        except errors.StoreUnavailable as error:
+            log.warning("the store could not be tidied: %s", printable(str(error)))
+            self._tidy_at = now + TIDY_AGAIN
 
     def _run(self, effects: Effects) -> None:
         stamp = self._store.stamp
         for room, publication in effects.published.items():
             for frame in codec.encode_published(room, stamp, publication.events, publication.states):
                 self._sockets.xpub.send(frame, zmq.NOBLOCK)
-        for job in effects.reads:
-            try:
-                effects.reply(job.peer, job.answer(self._read(job.room, job.after, job.limit)))
-            except errors.StoreUnavailable:
-                effects.reply(job.peer, Failed(job.q, errors.Unavailable.code, errors.Unavailable.says))
+        for lookup in effects.lookups:
+            effects.reply(lookup.peer, self._look_up(lookup))
         for peer, items in effects.replies.items():
             self._send(peer, codec.encode_replies(stamp, items))
         for line in effects.log:
@@ -225,8 +246,13 @@ class Server:
                     if isinstance(event, Message):
                         self._said(room, event)
 
-    def _read(self, room: str, after: int, limit: int) -> Slice:
-        return self._store.read(room, after, limit, self._settings.page_size)
+    def _look_up(self, lookup: Lookup) -> Reply:
+        try:
+            return lookup.answer(self._store)
+        except errors.Refusal as problem:
+            return Failed(lookup.q, problem.code, str(problem))
+        except errors.StoreUnavailable:
+            return Failed(lookup.q, errors.Unavailable.code, errors.Unavailable.says)
 
     def _send(self, peer: bytes, frames: list[bytes]) -> None:
         if self._connections.is_cut(peer):
@@ -244,3 +270,7 @@ class Server:
             if error.errno != errno.EHOSTUNREACH:
                 raise
             self._connections.unreachable(peer)
+
+
+def _ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from zchat import errors
 from zchat.broker.effects import Level
+from zchat.broker.marks import Marks
 from zchat.broker.people import Names
 from zchat.broker.rooms import Rooms
 from zchat.broker.turn import Turn
@@ -42,7 +43,7 @@ class Session:
         fence: the random token of its fence topics.
         hears: whether its SUB is connected; None while it has not been fenced over this connection.
         rooms: the rooms it follows, and whether it is in the roster of each.
-        reading: whether a read is not answered yet.
+        reading: whether something that is to be looked up is not answered yet.
         pending: requests of earlier turns that are not answered yet.
         beat: the turn in which its last heartbeat, or its hello, was answered.
     """
@@ -69,12 +70,14 @@ class Sessions:
         turn: the turn under way.
         rooms: what ending sessions leave.
         names: what they go by, and no longer.
+        marks: of those who are here, and no longer.
     """
 
-    def __init__(self, turn: Turn, rooms: Rooms, names: Names) -> None:
+    def __init__(self, turn: Turn, rooms: Rooms, names: Names, marks: Marks) -> None:
         self._turn = turn
         self._rooms = rooms
         self._names = names
+        self._marks = marks
         self._peers: dict[bytes, Session] = {}
         self._tokens: dict[bytes, Session] = {}
         self._clients: dict[bytes, Session] = {}
@@ -160,6 +163,7 @@ class Sessions:
         mine.discard(session)
         if not mine:
             self._persons.pop(session.person, None)
+            self._marks.left(session.person)
         self._unfenced.pop(session, None)
         self._leaving.pop(session, None)
         self._turn.log(Level.INFO, f"{called(session)} {'was lost' if lost else 'left'}", session.peer)

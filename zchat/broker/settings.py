@@ -36,8 +36,12 @@ class Settings:
         page: events in one answer to read, and names in one answer to who or rooms.
         page_size: of the events in one answer to read; with the framing below the frame's limit.
         work_budget: events read and names listed in one turn for all clients together; the rest waits for the next.
-        max_sessions, max_rooms, max_rooms_joined, max_private_rooms: refused beyond; the last two per session and
-            per person.
+        search_cost: what a search counts for in that budget.
+        hits: messages in one answer to search.
+        words: characters of what is searched for.
+        max_sessions, max_rooms, max_rooms_joined, max_private_rooms, max_marks: refused beyond; the last three per
+            session, per person and per person.
+        max_names: of people who were here; beyond it the oldest are forgotten.
     """
 
     banner: str = BANNER
@@ -54,7 +58,12 @@ class Settings:
     page: int = 500
     page_size: int = 60 * 1024
     work_budget: int = 2000
+    search_cost: int = 1000
+    hits: int = 100
+    words: int = 256
     max_sessions: int = 20_000
     max_rooms: int = 100_000
     max_rooms_joined: int = 2000
     max_private_rooms: int = 1000
+    max_marks: int = 5000
+    max_names: int = 100_000

@@ -15,7 +15,23 @@ from typer._click.exceptions import (
 )  # typer 0.28 ships its own click; pinned below 0.29
 
 from zchat import __version__
-from zchat.cli import ask, broker, join, ping, rooms, send, tail, who
+from zchat.cli import (
+    ask,
+    backup,
+    broker,
+    check,
+    export,
+    history,
+    import_,
+    join,
+    ping,
+    restore,
+    rooms,
+    search,
+    send,
+    tail,
+    who,
+)
 from zchat.cli.exits import FAILURE, INTERRUPTED, OK, USAGE, code_of
 
 app = typer.Typer(
@@ -28,7 +44,23 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-for module in (broker, join, send, tail, who, rooms, ask, ping):
+for module in (
+    broker,
+    join,
+    send,
+    tail,
+    history,
+    search,
+    who,
+    rooms,
+    ask,
+    ping,
+    export,
+    import_,
+    backup,
+    restore,
+    check,
+):
     app.command(module.NAME)(module.command)
 
 

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zchat.cli.exits import INTERRUPTED, OK
+from zchat.cli.exits import FAILURE, INTERRUPTED, OK
+from zchat.cli.options import Data, data_folder
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from zchat.broker.inputs import Input
     from zchat.broker.server import Server
     from zchat.messages import Message
+    from zchat.store.base import Store
 
 NAME = "broker"
 
@@ -39,6 +41,14 @@ class LogLevel(StrEnum):
 
 def command(
     bind: Annotated[str, typer.Option("--bind", metavar="URL", help="Where to listen.")] = "tcp://127.0.0.1:5555",
+    data: Data = None,
+    memory: Annotated[bool, typer.Option("--memory", help="Keep nothing: all is gone when the broker ends.")] = False,
+    keep_days: Annotated[
+        float | None, typer.Option("--keep-days", min=0.0, metavar="DAYS", help="Drop what is older. [default: never]")
+    ] = None,
+    keep_messages: Annotated[
+        int | None, typer.Option("--keep-messages", min=1, metavar="N", help="Keep the last N of each room.")
+    ] = None,
     pub_port: Annotated[
         int | None, typer.Option("--pub-port", metavar="PORT", help="Where to publish. [default: the next port]")
     ] = None,
@@ -63,28 +73,54 @@ def command(
     from zchat.broker.server import Server
     from zchat.broker.settings import BANNER, Settings
     from zchat.cli.output import out, say
-    from zchat.store.memory import MemoryStore
+    from zchat.errors import StoreFailed
 
+    if memory and data is not None:
+        raise typer.BadParameter("choose: --data keeps the log, --memory keeps none")
     _raise_descriptor_limit()
     text = BANNER if banner is None else _banner(banner)
     context = sockets.context()
     try:
         bound = sockets.bind(context, _address(bind), pub_port, bind_wait, insecure=insecure)
         logs.start(log_level.value)
-        server = Server(
-            Settings(banner=text, pub_port=bound.pub_port),
-            MemoryStore(),
-            bound,
-            _show if (sys.stdout.isatty() if show_chat is None else show_chat) else None,
-        )
+        try:
+            store = _store(data, memory, keep_days, keep_messages)
+        except BaseException:
+            bound.close(0)
+            raise
+        show = _show if (sys.stdout.isatty() if show_chat is None else show_chat) else None
+        server = Server(Settings(banner=text, pub_port=bound.pub_port), store, bound, show)
         try:
             out(f"zchat broker listening on {bound.address}")
             return _run(server, None if no_console else Console(sys.stdin.fileno()))
+        except StoreFailed as error:
+            say(f"the broker stops, since its log cannot be relied on any more: {error}")
+            return FAILURE
         finally:
             server.close()
             say("the broker has stopped")
     finally:
         context.term()
+
+
+def _store(data: Path | None, memory: bool, keep_days: float | None, keep_messages: int | None) -> Store:
+    """Opens what keeps the rooms, and says what is in it."""
+    from zchat.cli.output import counted, say
+    from zchat.store.memory import KEEP, MemoryStore
+
+    if memory:
+        say("nothing is kept: what is said is gone when this broker ends")
+        return MemoryStore(keep=keep_messages or KEEP, keep_days=keep_days)
+    from zchat.store.retention import Retention
+    from zchat.store.sqlite import open_store
+
+    folder = data_folder(data)
+    store = open_store(folder, Retention(keep_days, keep_messages))
+    for warning in store.warnings:
+        say(f"WARNING: {warning}")
+    rooms, messages = store.counts()
+    say(f"{counted(rooms, 'room')} with {counted(messages, 'message')} in {folder}")
+    return store
 
 
 def _run(server: Server, console: Console | None) -> int:

@@ -17,6 +17,9 @@ from zchat.text import printable
 if TYPE_CHECKING:
     from zchat.client.sync import Client
 
+AROUND = 20
+"""Messages that /history shows."""
+
 
 class Line(NamedTuple):
     """A line for the user: data is what was said, all else is about it."""
@@ -45,6 +48,7 @@ class Chat:
 
     Args:
         client: connected.
+        tail: how many of the last messages of a room that one was never in are shown.
         waits: whether even a wish to leave waits for what was typed before it, as in a pipe.
 
     Attributes:
@@ -55,6 +59,7 @@ class Chat:
     """
 
     client: Client
+    tail: int = 0
     waits: bool = False
     lines: list[Line] = field(default_factory=list)
     rooms: list[str] = field(default_factory=list)
@@ -66,6 +71,7 @@ class Chat:
     _asked: dict[int, Callable[[Any], None]] = field(default_factory=dict)
     _unheard: set[tuple[str, int]] = field(default_factory=set)  # own messages that are stored, and not back yet
     _heard: set[tuple[str, int]] = field(default_factory=set)  # own messages that came back before their ack
+    _missed: set[str] = field(default_factory=set)  # rooms of which what was missed is being told
 
     @property
     def room(self) -> str | None:
@@ -91,7 +97,7 @@ class Chat:
             self.note(f"you are talking in {name}")
         else:
             self._entering.add(name)
-            self.client.session.join(name, quiet=False, now=time.monotonic())
+            self.client.enter(name, tail=self.tail)
 
     def note(self, text: str) -> None:
         """A line that is about the conversation."""
@@ -184,15 +190,18 @@ class Chat:
     def _hear(self, event: heard.Event) -> None:
         match event:
             case heard.Said():
-                self.lines.append(Line(output.said_line(event, self._label(event.room)), data=True))
-                if event.mine and not event.private:
-                    key = (event.room, event.message.seq)
-                    if key in self._unheard:
-                        self._unheard.discard(key)
-                    else:
-                        self._heard.add(key)
+                self._show(output.said_line(event, self._label(event.room)), event)
+            case heard.Edited():
+                self._show(output.edited_line(event, self._label(event.room)), event)
+            case heard.Deleted():
+                self._show(output.deleted_line(event, self._label(event.room)), event)
+            case heard.Missed():
+                self._missed.add(event.room)
+                self.note(self._about(event.room, output.missed_line(event)))
+            case heard.UpToDate() if event.room in self._missed:
+                self._missed.discard(event.room)
+                self.note(self._about(event.room, output.missed_line(event)))
             case heard.Presence():
-                where = f"[{printable(event.room)}] " if self._label(event.room) else ""
                 own = self.client.name
                 others = replace(
                     event,
@@ -200,7 +209,7 @@ class Chat:
                     renamed=tuple(pair for pair in event.renamed if pair[1] != own),
                 )
                 for line in output.presence_lines(others):
-                    self.note(f"{where}{line}")
+                    self.note(self._about(event.room, line))
             case heard.Entered():
                 self._entered(event)
             case heard.NotEntered():
@@ -220,6 +229,19 @@ class Chat:
                 self.note("connected again")
             case _:
                 pass
+
+    def _show(self, line: str, event: heard.Said | heard.Edited | heard.Deleted) -> None:
+        self.lines.append(Line(line, data=True))
+        span = heard.numbers(event)
+        if event.mine and not event.private and span is not None:
+            key = (event.room, span[0])
+            if key in self._unheard:
+                self._unheard.discard(key)
+            else:
+                self._heard.add(key)
+
+    def _about(self, room: str, text: str) -> str:
+        return f"[{printable(room)}] {text}" if self._label(room) else text
 
     def _entered(self, event: heard.Entered) -> None:
         self._entering = {name for name in self._entering if self._canonical(name) != event.room}
@@ -241,8 +263,8 @@ class Chat:
 
     def _help(self, _: str) -> None:
         for name, command in COMMANDS.items():
-            self.note(f"{f'/{name} {command.usage}':<18} {command.help}")
-        self.note(f"{'//…':<18} says a line that begins with a slash")
+            self.note(f"{f'/{name} {command.usage}':<22} {command.help}")
+        self.note(f"{'//…':<22} says a line that begins with a slash")
 
     def _who(self, room: str) -> None:
         wanted = room or self.room or ""
@@ -259,8 +281,9 @@ class Chat:
     def _room_list(self, listed: messages.RoomList) -> None:
         for info in listed.rooms:
             people = "1 person" if info.people == 1 else f"{info.people} people"
-            said = "1 message" if info.head == 1 else f"{info.head} messages"
-            self.note(f"{printable(info.room)}: {people}, {said}")
+            last = f", last at {output.moment(info.ms)}" if info.ms else ""
+            unread = f", {info.unread:,} unread" if info.unread else ""
+            self.note(f"{printable(info.room)}: {people}, {output.counted(info.head, 'message')}{last}{unread}")
 
     def _join(self, room: str) -> None:
         self.enter(room)
@@ -280,6 +303,50 @@ class Chat:
     def _me(self, rest: str) -> None:
         self._say(rest, action=True)
 
+    def _edit(self, rest: str) -> None:
+        first, _, text = rest.partition(" ")
+        seq = _number(first) if text.strip() else None
+        room = self.room
+        if room is None:
+            self._fail(errors.NotAllowed("you are in no room: /join one"))
+        elif seq is None:
+            self._said[self.client.session.edit(room, rest, seq=0, now=time.monotonic())] = rest
+        else:
+            self._said[self.client.session.edit(room, text.strip(), seq=seq, now=time.monotonic())] = rest
+
+    def _delete(self, rest: str) -> None:
+        seq, room = _number(rest) if rest else 0, self.room
+        if room is None:
+            self._fail(errors.NotAllowed("you are in no room: /join one"))
+        elif seq is None:
+            self._fail(errors.UnknownWord("write it as /delete [NUMBER]; /history shows the numbers"))
+        else:
+            self._said[self.client.session.delete(room, seq=seq, now=time.monotonic())] = f"/delete {rest}"
+
+    def _search(self, words: str) -> None:
+        self._ask(partial(messages.Search, words=words, limit=10), self._found)
+
+    def _found(self, found: messages.Found) -> None:
+        for hit in found.hits:
+            self.note(output.hit_line(hit))
+        if not found.hits:
+            self.note("nothing was found")
+
+    def _history(self, rest: str) -> None:
+        seq, room = _number(rest) if rest else 0, self.room
+        if room is None:
+            self._fail(errors.NotAllowed("you are in no room: /join one"))
+        elif seq is None:
+            self._fail(errors.UnknownWord("write it as /history [NUMBER]: what was said around it"))
+        else:
+            after = max(seq - 1 - AROUND // 2, 0) if seq else None
+            self._ask(partial(messages.History, room=room, limit=AROUND, after=after), self._page)
+
+    def _page(self, page: messages.Page) -> None:
+        for event in page.events:
+            if isinstance(event, messages.Message):
+                self.note(output.history_line(event))
+
     def _nick(self, name: str) -> None:
         self._ask(partial(messages.Nick, name=name), lambda named: self.note(f"you are now {printable(named.name)}"))
 
@@ -295,6 +362,12 @@ class Chat:
         self.over = True
 
 
+def _number(text: str) -> int | None:
+    """A message's number, as `12` or `#12`; None if it is none."""
+    digits = text.removeprefix("#")
+    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 19 else None
+
+
 def _leaves(text: str) -> bool:
     return text.strip().lower() in ("quit", "exit", "/quit")
 
@@ -307,6 +380,10 @@ COMMANDS: dict[str, Command] = {
     "leave": Command("", "leaves the current room, back to the previous", Chat._leave),
     "msg": Command("NAME TEXT", "says something to one person alone", Chat._msg),
     "me": Command("TEXT", "says what you do", Chat._me),
+    "edit": Command("[number] TEXT", "says your last message, or that one, anew", Chat._edit),
+    "delete": Command("[number]", "takes your last message, or that one, back", Chat._delete),
+    "history": Command("[number]", "the last messages, or those around one, with their numbers", Chat._history),
+    "search": Command("WORDS", "looks for messages with all these words", Chat._search),
     "nick": Command("NAME", "goes by another name", Chat._nick),
     "ping": Command("", "the round trip to the broker", Chat._ping),
     "day": Command("[utc]", "the day of the week", lambda chat, rest: chat._tell("day", rest)),

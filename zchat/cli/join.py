@@ -9,13 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zchat.cli.exits import OK, code_of
-from zchat.cli.options import Name, Patience, Url, own_person
+from zchat.cli.options import Name, Patience, Resume, Url, own_person
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from zchat.cli.chat import Chat
     from zchat.client.sync import Client
 
 NAME = "join"
+
+TAIL = 50
+"""Messages of a room that are shown on a terminal to who was never in it."""
 
 _LATE = 30.0
 """Seconds that the end of input waits for what is not acknowledged."""
@@ -27,11 +32,17 @@ def command(
     ] = None,
     name: Name = None,
     room_option: Annotated[str | None, typer.Option("--room", metavar="ROOM", help="The same.")] = None,
+    tail: Annotated[
+        int | None,
+        typer.Option("--tail", min=0, metavar="N", help="Show the last N first. [default: 50, in a pipe 0]"),
+    ] = None,
+    resume: Resume = None,
     url: Url = None,
     connect_timeout: Patience = 5.0,
 ) -> int:
     """Joins a room: what you type is said, what others say is shown. /help shows the commands.
 
+    On a terminal it begins with what you missed in the room; if you were never there, with its last messages.
     With stdin not a terminal, lines mean the same, and at the end of input it leaves once all is acknowledged.
     """
     from zchat.cli.chat import Chat
@@ -41,11 +52,11 @@ def command(
     if room is not None and room_option not in (None, room):
         raise typer.BadParameter(f"name one room to begin with, not both {room} and {room_option}")
     first = room or room_option or LOBBY
-    client = _connect(url, name, connect_timeout)
+    on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
+    client = _connect(url, name, connect_timeout, resume, missed=on_terminal)
     with client:
         say(f"connected to {client.address} as {client.name}")
-        on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
-        chat = Chat(client, waits=not on_terminal)
+        chat = Chat(client, tail if tail is not None else TAIL if on_terminal else 0, waits=not on_terminal)
         if on_terminal:
             _on_terminal(chat, first)
         else:
@@ -58,7 +69,7 @@ def command(
     return OK if sys.stdin.isatty() or not chat.failures else code_of(chat.failures[-1])
 
 
-def _connect(url: str | None, name: str | None, patience: float) -> Client:
+def _connect(url: str | None, name: str | None, patience: float, resume: Path | None, *, missed: bool) -> Client:
     """Connects; on a terminal asks for a name that is missing, taken or none."""
     from zchat import errors
     from zchat.cli.output import say
@@ -71,7 +82,8 @@ def _connect(url: str | None, name: str | None, patience: float) -> Client:
                 raise errors.NameInvalid("whom to speak as? give --name or set ZCHAT_NAME")
             name = _ask_name()
         try:
-            return connect(url, name=name, person=own_person(name), timeout=patience)
+            person = own_person(name)
+            return connect(url, name=name, person=person, resume=resume, missed=missed, timeout=patience)
         except (errors.NameTaken, errors.NameInvalid) as error:
             if not asks:
                 raise
@@ -109,6 +121,7 @@ def _on_terminal(chat: Chat, room: str) -> None:
             if chat.lines:
                 screen.show_many([line.text for line in chat.lines])
                 chat.lines.clear()
+                client.handled()
             prompt = f"{printable(chat.room or '')[:20]}> "
             if prompt != screen.prompt:
                 screen.prompt = prompt
@@ -151,3 +164,4 @@ def _print(chat: Chat) -> None:
             sys.stderr.write(f"{line.text}\n")
             sys.stderr.flush()
     chat.lines.clear()
+    chat.client.handled()

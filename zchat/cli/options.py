@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,13 +25,59 @@ Patience = Annotated[
     typer.Option("--connect-timeout", min=0.0, metavar="SECONDS", help="How long to wait for the broker."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+Resume = Annotated[
+    Path | None,
+    typer.Option("--resume", metavar="FILE", help="Keep the place in FILE, and go on from there. One program a file."),
+]
+Data = Annotated[
+    Path | None,
+    typer.Option("--data", metavar="DIR", help="The broker's folder. [default: zchat in your XDG data folder]"),
+]
 
 
-def visitor(url: str | None, patience: float, *, name: str | None = None) -> Client:
+def data_folder(given: Path | None) -> Path:
+    """The broker's folder: the one that was given, else `$XDG_DATA_HOME/zchat`, or `~/.local/share/zchat`.
+
+    Raises:
+        errors.DataUnusable: none was given, and there is no home folder.
+    """
+    if given is not None:
+        return given
+    base = os.environ.get("XDG_DATA_HOME", "")
+    try:
+        # The specification has relative ones ignored.
+        return (Path(base) if base.startswith("/") else Path.home() / ".local" / "share") / "zchat"
+    except RuntimeError:
+        from zchat.errors import DataUnusable
+
+        raise DataUnusable("there is no home folder to keep the log in: name one with --data DIR") from None
+
+
+def visitor(
+    url: str | None,
+    patience: float,
+    *,
+    name: str | None = None,
+    person: bytes | None = None,
+    resume: Path | None = None,
+) -> Client:
     """A client that is in no room's roster."""
     from zchat.client.sync import connect
 
-    return connect(url, name=name, person=None if name is None else own_person(name), timeout=patience)
+    if name is not None:
+        person = own_person(name)
+    return connect(url, name=name, person=person, resume=resume, timeout=patience)
+
+
+def known_person(name: str | None) -> bytes | None:
+    """The secret of who looks, if there is one: to read what is theirs takes no name in the broker."""
+    from zchat.client import identity
+    from zchat.errors import NameInvalid
+
+    try:
+        return identity.known_person(name or login_name())
+    except NameInvalid:
+        return None
 
 
 def own_person(name: str) -> bytes:

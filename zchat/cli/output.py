@@ -7,7 +7,7 @@ import sys
 from datetime import UTC, datetime
 
 from zchat.client import events as heard
-from zchat.messages import LATEST_MS
+from zchat.messages import LATEST_MS, Hit, Message
 from zchat.text import block, json_text, printable
 
 _LATEST_MS = LATEST_MS - 24 * 3600 * 1000  # in any zone
@@ -44,6 +44,11 @@ def say(line: str) -> None:
         pass
 
 
+def counted(number: int, what: str) -> str:
+    """A number of things, as `1 room` or `2,000 rooms`."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
 # For people -----------------------------------------------------------------------------------------------------------
 
 
@@ -59,12 +64,60 @@ def said_line(event: heard.Said, room: str = "") -> str:
         room: to be named; empty where it goes without saying.
     """
     message = event.message
-    name, text = printable(message.name), block(message.text, INDENT)
-    where = f"[{printable(room)}] " if room else ""
-    if event.private:
-        peer = printable(event.room.removeprefix("@"))
-        where = f"[to {peer}] " if event.mine else "[private] "
+    name, text = printable(message.name), message_text(message)
+    where = _where(event.room, room, mine=event.mine, private=event.private)
     return f"{clock(message.ms)} {where}" + (f"* {name} {text}" if message.action else f"{name}: {text}")
+
+
+def moment(ms: int) -> str:
+    """A date and time in the user's zone."""
+    return datetime.fromtimestamp(min(ms, _LATEST_MS) / 1000, UTC).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def history_line(message: Message) -> str:
+    """A message with its number and date, as people read it."""
+    name, text = printable(message.name), message_text(message)
+    said = f"* {name} {text}" if message.action else f"{name}: {text}"
+    return f"#{message.seq} {moment(message.ms)} {said}"
+
+
+def hit_line(hit: Hit) -> str:
+    """What was found, as people read it."""
+    return f"{printable(f'@{hit.peer}' if hit.peer else hit.room)} {history_line(hit.message)}"
+
+
+def message_text(message: Message) -> str:
+    """What a message says by now."""
+    if message.deleted:
+        return "(deleted)"
+    return block(message.text, INDENT) + (" (edited)" if message.edited else "")
+
+
+def edited_line(event: heard.Edited, room: str = "") -> str:
+    """An edit, as people read it; see `said_line`."""
+    edit = event.edit
+    where = _where(event.room, room, mine=event.mine, private=event.private)
+    return f"{clock(edit.ms)} {where}{printable(edit.name)} (edited #{edit.target}): {block(edit.text, INDENT)}"
+
+
+def deleted_line(event: heard.Deleted, room: str = "") -> str:
+    """A deletion, as people read it; see `said_line`."""
+    deletion = event.deletion
+    where = _where(event.room, room, mine=event.mine, private=event.private)
+    return f"{clock(deletion.ms)} {where}{printable(deletion.name)} deleted #{deletion.target}"
+
+
+def _where(label: str, room: str, *, mine: bool, private: bool) -> str:
+    if private:
+        return f"[to {printable(label.removeprefix('@'))}] " if mine else "[private] "
+    return f"[{printable(room)}] " if room else ""
+
+
+def missed_line(event: heard.Missed | heard.UpToDate) -> str:
+    """What was missed is about to be told, or has been; as people read it."""
+    if isinstance(event, heard.Missed):
+        return f"{event.count:,} missed while you were away"
+    return "you are up to date"
 
 
 def presence_lines(event: heard.Presence) -> list[str]:
@@ -120,15 +173,29 @@ def stamp(ms: int) -> str:
 
 
 def said_json(event: heard.Said) -> str:
-    message = event.message
-    extra = {"action": True} if message.action else {}
-    return json_line(
-        "message",
-        room=event.room,
-        seq=message.seq,
-        time=stamp(message.ms),
-        **{"from": message.name, "text": message.text, **extra},
-    )
+    return message_json(event.room, event.message)
+
+
+def message_json(room: str, message: Message) -> str:
+    """A message as it is now."""
+    fields: dict[str, object] = {"room": room, "seq": message.seq, "time": stamp(message.ms), "from": message.name}
+    if message.deleted:
+        return json_line("deleted", **fields)
+    fields["text"] = message.text
+    fields |= {key: True for key, so in (("action", message.action), ("edited", message.edited)) if so}
+    return json_line("message", **fields)
+
+
+def edited_json(event: heard.Edited) -> str:
+    edit = event.edit
+    fields = {"seq": edit.seq, "time": stamp(edit.ms), "from": edit.name, "target": edit.target, "text": edit.text}
+    return json_line("edit", room=event.room, **fields)
+
+
+def deleted_json(event: heard.Deleted) -> str:
+    deletion = event.deletion
+    fields = {"seq": deletion.seq, "time": stamp(deletion.ms), "from": deletion.name, "target": deletion.target}
+    return json_line("delete", room=event.room, **fields)
 
 
 def presence_json(event: heard.Presence) -> str:

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-from zchat.cli.options import Json, Patience, Url, visitor
+from zchat.cli.options import Json, Name, Patience, Url, visitor
 
 NAME = "rooms"
 
 
-def command(json: Json = False, url: Url = None, connect_timeout: Patience = 5.0) -> None:
-    """The rooms: name, people in it, and the number of its last message."""
-    from zchat.cli.output import json_line, out
+def command(json: Json = False, name: Name = None, url: Url = None, connect_timeout: Patience = 5.0) -> None:
+    """The rooms: name, people in it, the number of its last message, when that was, and how many you have not read.
+
+    Unread are those of --name, ZCHAT_NAME, or your login name; - in a room that you never were in.
+    """
+    from zchat.cli.options import known_person
+    from zchat.cli.output import json_line, out, stamp
     from zchat.text import printable
 
-    with visitor(url, connect_timeout) as client:
+    with visitor(url, connect_timeout, person=known_person(name)) as client:
         for info in client.rooms():
+            last = stamp(info.ms) if info.ms else None
             if json:
-                out(json_line("room", room=info.room, people=info.people, seq=info.head))
+                fields = {"people": info.people, "seq": info.head, "last": last, "unread": info.unread}
+                out(json_line("room", room=info.room, **fields))
             else:
-                out(f"{printable(info.room)}\t{info.people}\t{info.head}")
+                unread = "-" if info.unread is None else info.unread
+                out(f"{printable(info.room)}\t{info.people}\t{info.head}\t{last or '-'}\t{unread}")

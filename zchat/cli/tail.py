@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from zchat.cli.exits import OK, TIMED_OUT
-from zchat.cli.options import Json, Patience, Url, visitor
+from zchat.cli.options import Json, Patience, Resume, Url, visitor
 
 NAME = "tail"
 
@@ -21,31 +21,49 @@ def command(
         float | None, typer.Option("--timeout", min=0.0, metavar="SECONDS", help="End after so long.")
     ] = None,
     presence: Annotated[bool, typer.Option("--presence", help="Also who comes and goes, and notices.")] = False,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="1h|TIME", help="Begin with what was said since then.")
+    ] = None,
+    until_end: Annotated[
+        bool, typer.Option("--until-end", help="End once everything is told that there was at the beginning.")
+    ] = False,
+    resume: Resume = None,
     url: Url = None,
     connect_timeout: Patience = 5.0,
 ) -> int:
     """Prints what is said in rooms, from now on. With --timeout: 0 if the count was met or none was asked, else 5."""
     from zchat.cli.output import say
+    from zchat.cli.times import parse
     from zchat.client import events as heard
 
+    moment = None if since is None else parse(since)
     deadline = None if timeout is None else time.monotonic() + timeout
-    with visitor(url, connect_timeout) as client:
+    with visitor(url, connect_timeout, resume=resume) as client:
         for room in rooms:
-            client.join(room, quiet=True)
+            client.join(room, quiet=True, after=None if moment is None else client.before(room, moment))
         say(f"following {', '.join(rooms)} at {client.address}")
         printer = _Printer(json=json, presence=presence, several=len(rooms) > 1)
+        behind = {event.room for event in client.waiting() if isinstance(event, heard.Missed)}
+        if until_end and not behind:
+            return OK
         left = None if deadline is None else max(deadline - time.monotonic(), 0.0)
         for event in client.events(left):
             printer.print(event)
             if isinstance(event, heard.Said) and count is not None:
                 count -= 1
                 if count == 0:
+                    client.handled()
+                    return OK
+            if isinstance(event, heard.UpToDate):
+                behind.discard(event.room)
+                if until_end and not behind:
+                    client.handled()
                     return OK
             if isinstance(event, heard.Disconnected):
                 say(f"{event.why}; trying to get it back")
             elif isinstance(event, heard.Connected) and event.again:
                 say("connected again")
-    return OK if count is None else TIMED_OUT
+    return OK if count is None and not until_end else TIMED_OUT
 
 
 class _Printer:
@@ -65,6 +83,12 @@ class _Printer:
             case heard.Said():
                 room = event.room if self._several else ""
                 output.out(output.said_json(event) if self._json else output.said_line(event, room))
+            case heard.Edited():
+                room = event.room if self._several else ""
+                output.out(output.edited_json(event) if self._json else output.edited_line(event, room))
+            case heard.Deleted():
+                room = event.room if self._several else ""
+                output.out(output.deleted_json(event) if self._json else output.deleted_line(event, room))
             case heard.Gap():  # for programs it is data, lest it be skipped silently
                 if self._json:
                     output.out(output.gap_json(event))

@@ -6,10 +6,13 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from zchat.messages import Request
+from zchat.messages import History, Read, Request, Search
 
 RESERVE = 32
 """How much of the credit sends leave to other requests; what is asked beyond it waits."""
+
+LOOKUPS = (Read, History, Search)
+"""What the broker looks up: it allows a session one of these at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,8 @@ class Channel:
         self._commands: deque[Command] = deque()
         self._requests: list[Request] = []
         self._waiting: deque[Request] = deque()  # for credit
+        self._lookups: deque[Request] = deque()  # for the answer to the one before: the broker allows one at a time
+        self._looking: int | None = None
         self._unanswered: set[int] = set()  # of those that were asked
         self._q = 0
 
@@ -69,15 +74,20 @@ class Channel:
 
     def ask(self, request: Request) -> None:
         """Sends this as soon as there is credit for it."""
-        self._waiting.append(request)
+        (self._lookups if isinstance(request, LOOKUPS) else self._waiting).append(request)
         self.release()
 
     def answered(self, q: int) -> None:
         """A request was answered: another may have its place, after `release`."""
         self._unanswered.discard(q)
+        if q == self._looking:
+            self._looking = None
 
     def release(self) -> None:
         """Sends what waits, as far as there is credit."""
+        if self._looking is None and self._lookups:
+            self._looking = request_number(self._lookups[0])
+            self._waiting.append(self._lookups.popleft())
         while self._waiting and len(self._unanswered) < RESERVE - 1:  # one is the heartbeat's
             request = self._waiting.popleft()
             self._unanswered.add(request_number(request))
@@ -95,6 +105,8 @@ class Channel:
         """Nothing that was asked will be answered."""
         self._requests = []
         self._waiting.clear()
+        self._lookups.clear()
+        self._looking = None
         self._unanswered.clear()
 
     def drop(self) -> None:

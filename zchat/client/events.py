@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from zchat import messages
 from zchat.errors import ZchatError
 from zchat.messages import Message
 
@@ -66,6 +67,45 @@ class Said:
     message: Message
     mine: bool
     private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Edited:
+    """A message says something else from now on; see `Said`."""
+
+    room: str
+    edit: messages.Edited
+    mine: bool
+    private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """A message was taken back; see `Said`."""
+
+    room: str
+    deletion: messages.Deleted
+    mine: bool
+    private: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """There is something in a room that came while we were away; it follows.
+
+    Attributes:
+        count: how many events.
+    """
+
+    room: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class UpToDate:
+    """All that was missed in a room has been told."""
+
+    room: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,5 +186,34 @@ class Ended:
 
 
 Event = (
-    Connected | Disconnected | Entered | NotEntered | Said | Gap | Presence | Notice | Closing | Sent | NotSent | Ended
+    Connected
+    | Disconnected
+    | Entered
+    | NotEntered
+    | Said
+    | Edited
+    | Deleted
+    | Missed
+    | UpToDate
+    | Gap
+    | Presence
+    | Notice
+    | Closing
+    | Sent
+    | NotSent
+    | Ended
 )
+
+
+def numbers(event: Event) -> tuple[int, int | None] | None:
+    """The first and the last number in a room that an event stands for; None if it stands for none."""
+    match event:
+        case Said():
+            return event.message.seq, event.message.seq
+        case Edited():
+            return event.edit.seq, event.edit.seq
+        case Deleted():
+            return event.deletion.seq, event.deletion.seq
+        case Gap():
+            return event.first, event.last
+    return None

@@ -48,11 +48,24 @@ def kept_person(name: str) -> bytes:
     Raises:
         OSError: it cannot be read or kept.
     """
+    path = _path(name)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return _kept(path)
+
+
+def known_person(name: str) -> bytes | None:
+    """The same, but none is made."""
+    try:
+        found = _path(name).read_bytes()
+    except OSError:
+        return None
+    return found if len(found) == SIZE else None
+
+
+def _path(name: str) -> Path:
     # The name itself never becomes part of a path.
     folded = unicodedata.normalize("NFKC", name).casefold().encode("utf-8", "surrogatepass")
-    folder = state_folder() / "persons"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return _kept(folder / hashlib.blake2b(folded, digest_size=16).hexdigest())
+    return state_folder() / "persons" / hashlib.blake2b(folded, digest_size=16).hexdigest()
 
 
 def _kept(path: Path) -> bytes:

@@ -233,6 +233,9 @@ def _common(made: Socket, host: Address) -> None:
     made.connect_timeout = 2000
     made.handshake_ivl = 5000
     made.tcp_keepalive = 1
-    made.tcp_keepalive_idle = 10
-    made.tcp_keepalive_intvl = 5
-    made.tcp_keepalive_cnt = 2
+    # In a partition TCP waits longer and longer before it tries again: a connection on which nothing came through for
+    # some seconds is given up instead, and made anew as soon as the broker can be reached.
+    made.tcp_keepalive_idle = 3
+    made.tcp_keepalive_intvl = 1
+    made.tcp_keepalive_cnt = 3
+    made.setsockopt(zmq.TCP_MAXRT, 5000)

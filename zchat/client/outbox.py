@@ -7,10 +7,11 @@ unknown, and numbers begin anew under a new id.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from math import inf
 
-from zchat.messages import Send
+from zchat.messages import Numbered
 
 GIVE_UP = 3600.0
 """Seconds after which a send is no longer retried, and said to be unknown."""
@@ -24,13 +25,16 @@ class Pending:
     """A message that is not answered yet.
 
     Attributes:
+        room: where, as the user gave it.
+        make: the request, given its number.
+        changes: whether it changes a message that was said before.
         since: when it was first handed over; infinite before.
     """
 
     ticket: int
     room: str
-    text: str
-    action: bool
+    make: Callable[[int], Numbered]
+    changes: bool = False
     since: float = inf
 
 
@@ -54,10 +58,10 @@ class Outbox:
         """The lowest number not answered."""
         return next(iter(self._pending), self._last + 1)
 
-    def add(self, room: str, text: str, action: bool) -> int:
-        """Queues a message; gives the ticket it is known by."""
+    def add(self, room: str, make: Callable[[int], Numbered], *, changes: bool = False) -> int:
+        """Queues what is said in a room; gives the ticket it is known by."""
         self._last += 1
-        self._pending[self._last] = Pending(self.ticket(), room, text, action)
+        self._pending[self._last] = Pending(self.ticket(), room, make, changes)
         return self._tickets
 
     def ticket(self) -> int:
@@ -65,7 +69,7 @@ class Outbox:
         self._tickets += 1
         return self._tickets
 
-    def take(self, window: int, now: float) -> list[Send]:
+    def take(self, window: int, now: float) -> list[Numbered]:
         """The sends to be handed over now.
 
         Args:
@@ -77,7 +81,7 @@ class Outbox:
         self._not_before = None
         start = max(self._next, self.first)
         taken = [
-            Send(n, pending.room, pending.text, pending.action)
+            pending.make(n)
             for n in range(start, min(start + window - self._flying, self._last + 1))
             if (pending := self._pending.get(n)) is not None
         ]
@@ -128,6 +132,14 @@ class Outbox:
         """A new connection: everything not answered is sent again."""
         self._next, self._flying = self.first, 0
         self._not_before = None
+
+    def void(self) -> list[Pending]:
+        """The numbers of messages may have been used again: takes out what changes one and was not handed over yet."""
+        waiting = [self._pending.pop(n) for n in list(self._pending) if n > self._high]
+        kept = [pending for pending in waiting if not pending.changes]
+        self._pending.update(enumerate(kept, self._high + 1))
+        self._last = self._high + len(kept)
+        return [pending for pending in waiting if pending.changes]
 
     def restart(self) -> list[Pending]:
         """The numbers begin anew, under a new client id. Gives what was under way: nobody knows what became of it."""

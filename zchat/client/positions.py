@@ -23,6 +23,24 @@ class Lost:
     last: int
 
 
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """Where a reader begins in a room: where nothing else is said, at its head.
+
+    Attributes:
+        after: after this number.
+        missed: else after what the person has read, if that is known.
+        tail: else with so many of its last messages.
+    """
+
+    after: int | None = None
+    missed: bool = False
+    tail: int = 0
+
+
+HEAD = Begin()
+
+
 @dataclass(slots=True)
 class Stream:
     """A reader's place in one room.

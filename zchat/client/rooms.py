@@ -4,30 +4,32 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
 from zchat import errors
 from zchat.client import events as heard
 from zchat.client.channel import Channel, OpenSub, Subscribe, Unsubscribe
-from zchat.client.positions import Lost, Stream
+from zchat.client.followed import Followed, PrivateRoom, Tail
+from zchat.client.positions import HEAD, Begin, Lost, Stream
+from zchat.client.rosters import Rosters
 from zchat.codec import fence_topic, room_topic
 from zchat.messages import (
     Beat,
+    Deleted,
+    Edited,
     Event,
     Failed,
     Head,
+    History,
     Join,
     Joined,
     Leave,
     Message,
     Page,
     People,
-    Presence,
     Private,
     Published,
     Read,
     Welcome,
-    Who,
 )
 
 FENCE_PATIENCE = 1.0
@@ -40,50 +42,6 @@ PAGE = 500
 """Events asked for at a time."""
 
 
-@dataclass(slots=True, eq=False)
-class _Room:
-    """A room that is followed, or that is about to be.
-
-    Attributes:
-        k: the fence that proves its subscription; 0 if it is not subscribed.
-        q: the number of the join that is not answered yet.
-        again: whether to join once more when it is.
-        joined: whether the broker answered a join over this connection.
-        entered: whether the user was told.
-        renamed: whether the broker has called it otherwise than the user.
-        names: who is in it, if that is told.
-        read_at: when to read what is missing; None if nothing is known to be.
-    """
-
-    name: str
-    quiet: bool
-    stream: Stream = field(default_factory=Stream)
-    k: int = 0
-    q: int | None = None
-    again: bool = False
-    joined: bool = False
-    entered: bool = False
-    renamed: bool = False
-    names: set[str] | None = None
-    count: int = 0
-    version: int = 0
-    read_at: float | None = None
-
-
-@dataclass(slots=True, eq=False)
-class _Private:
-    """A private room."""
-
-    name: str
-    peer: str
-    stream: Stream
-    read_at: float | None = None
-
-    @property
-    def label(self) -> str:
-        return f"@{self.peer}"
-
-
 class Rooms:
     """A client's rooms, public and private.
 
@@ -91,6 +49,8 @@ class Rooms:
         channel: the way out.
         events: where what the user is to hear goes.
         fence: the random token of the fence topics.
+        resumed: positions of an earlier life, by name or id; None if there was none.
+        missed: whether what the person has not read yet was missed: private rooms begin there.
 
     Attributes:
         names: the canonical name of each room under the name the user gave.
@@ -98,14 +58,25 @@ class Rooms:
         fence: as given; it changes with the client id.
     """
 
-    def __init__(self, channel: Channel, events: deque[heard.Event], fence: bytes) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        events: deque[heard.Event],
+        fence: bytes,
+        resumed: dict[str, int] | None = None,
+        *,
+        missed: bool = False,
+    ) -> None:
         self.names: dict[str, str] = {}
         self.senders: set[bytes] = set()
         self.fence = fence
         self._channel = channel
         self._events = events
         self._pub_port: int | None = None  # None while the broker has not welcomed this connection
-        self._met = False  # whether all private rooms are known up to here
+        self._met = resumed is not None  # whether all private rooms are known up to here
+        self._resumed = resumed or {}
+        self._left: dict[str, int] = {}  # positions in rooms that are followed no longer
+        self._missed = missed
         self._k = 0
         self._fences: list[int] = []  # subscribed over this SUB
         self._fenced = 0
@@ -113,16 +84,25 @@ class Rooms:
         self._fence_tries = 0
         self._unfenced_at = float("-inf")
         self._sub_open = False
-        self._rooms: dict[str, _Room] = {}
-        self._private: dict[str, _Private] = {}
+        self._rooms: dict[str, Followed] = {}
+        self._private: dict[str, PrivateRoom] = {}
         self._leaves: dict[int, tuple[Leave, bool]] = {}  # not answered yet, and whether the room was entered
-        self._reading: tuple[int, _Room | _Private] | None = None
-        self._rosters: dict[int, _Room] = {}  # who under way
+        self._reading: tuple[int, Followed | PrivateRoom] | None = None
+        self._rosters = Rosters(channel, events)
 
     @property
     def anew(self) -> bool:
         """Whether some room that was entered has no place in it yet: what is said in it would not be heard."""
         return any(room.entered and room.stream.position is None for room in self._rooms.values())
+
+    def positions(self) -> dict[str, tuple[str, int]]:
+        """Where the user has been told of everything: by name or id, what the user calls it, and the number."""
+        found = {name: (name, seq) for name, seq in (self._resumed | self._left).items()}
+        for room in self._followed():
+            if room.stream.position is not None:
+                label = room.label if isinstance(room, PrivateRoom) else room.name
+                found[room.name] = (label, room.stream.position)
+        return found
 
     def due(self) -> float:
         """When `tick` must be called next; infinite if nothing falls due."""
@@ -146,10 +126,12 @@ class Rooms:
         """Nothing is known to be there any more."""
         self._pub_port = None
         self._reading = None
-        self._rosters = {}
+        self._rosters.offline()
         self._fence_due = None
         for room in self._rooms.values():
             room.joined, room.q, room.again = False, None, False
+            if room.tail is not None:
+                room.tail.q, room.tail.found = 0, ()
 
     def sockets_closed(self) -> None:
         """SUB is closed, and what it was subscribed to is void."""
@@ -167,48 +149,64 @@ class Rooms:
     def welcomed(self, welcome: Welcome, now: float) -> None:
         """The broker is there: what was not answered is asked again, and all rooms are followed again."""
         self._pub_port = welcome.pub_port
-        self._meet(welcome, now)
         for leave, _ in self._leaves.values():
             self._channel.ask(leave)
         if self._rooms:
             self._follow(self._rooms.values(), now)
 
-    def begin_anew(self) -> bool:
+    def begin_anew(self, welcome: Welcome) -> bool:
         """The store does not vouch for what was seen: numbers may have been used again. Says whether anything was."""
-        seen = any(room.stream.position is not None for room in self._rooms.values())
+        seen = False
+        peers = {told.room: told.peer for told in welcome.private}
+        lost: dict[str, tuple[str, int]] = {}  # what the user calls each room, and the last number known of it
+        for name, seq in self._resumed.items():
+            lost[name] = (f"@{peers.get(name, '?')}" if name.startswith("@") else name), seq
         for room in self._rooms.values():
+            last = room.tail.head if room.tail is not None else room.begin.after
             if room.stream.position is not None:
-                self._events.append(heard.Gap(room.name, room.stream.position + 1, None))
-            room.stream, room.read_at = Stream(), None
+                last = room.stream.position
+            if last is not None:
+                seen = seen or room.entered
+                lost.setdefault(room.name, (room.name, last))
+                room.begin = HEAD
+            room.stream, room.tail, room.read_at, room.caught_at = Stream(), None, None, None
         for private in self._private.values():
-            self._events.append(heard.Gap(private.label, (private.stream.position or 0) + 1, None))
-        self._private, self._met = {}, False
+            lost[private.name] = private.label, private.stream.position or 0
+        self._events += [heard.Gap(label, last + 1, None) for label, last in lost.values()]
+        self._private, self._met, self._resumed, self._left = {}, False, {}, {}
         return seen
 
-    def _meet(self, welcome: Welcome, now: float) -> None:
+    def meet(self, welcome: Welcome, now: float) -> None:
+        """A welcome tells of the private rooms."""
         for told in welcome.private:
             known = self._private.get(told.room)
             if known is None:
-                # Before the first hello nothing is missed; a private room made while we were away is read from its
-                # start.
-                begin = 0 if self._met else told.head
-                known = self._private[told.room] = _Private(told.room, told.peer, Stream(begin))
+                # Before the first hello nothing is missed but what the person has not read; a private room made while
+                # we were away is read from its start.
+                begin = 0 if self._met else told.mark if self._missed else told.head
+                begin = self._resumed.pop(told.room, begin)
+                known = self._private[told.room] = PrivateRoom(told.room, told.peer, Stream(begin))
+                if begin > told.head:
+                    self._events.append(heard.Gap(known.label, begin + 1, None))
+                    known.stream = Stream(told.head)
             known.peer = told.peer
-            self._reach(known, told.head, now)
-        self._met = True
+            self._catch_up(known, told.head)
+            self._reach(known, told.head, now, patient=False)
+        self._met, self._missed = True, False
 
     # What the user wants ----------------------------------------------------------------------------------------------
 
-    def join(self, name: str, *, quiet: bool, now: float) -> None:
+    def join(self, name: str, begin: Begin, *, quiet: bool, now: float) -> None:
         """Follows a room from now on, over every reconnection.
 
         Args:
+            begin: where to begin, if it is not followed yet.
             quiet: without being in its roster.
         """
         canonical = self.names.setdefault(name, name)
         room = self._rooms.get(canonical)
         if room is None:
-            room = self._rooms[canonical] = _Room(canonical, quiet)
+            room = self._rooms[canonical] = Followed(canonical, quiet, begin)
             if self._pub_port is not None:
                 self._follow([room], now)
         elif room.quiet and not quiet:
@@ -221,6 +219,8 @@ class Rooms:
         if room is None:
             return None
         self._drop(room)
+        if room.stream.position is not None:
+            self._left[room.name] = room.stream.position
         self.names = {given: canonical for given, canonical in self.names.items() if canonical != room.name}
         leave = Leave(self._channel.number(), room.name)
         self._leaves[leave.q] = leave, room.entered
@@ -230,13 +230,13 @@ class Rooms:
 
     # Fences -----------------------------------------------------------------------------------------------------------
 
-    def _follow(self, rooms: Iterable[_Room], now: float) -> None:
+    def _follow(self, rooms: Iterable[Followed], now: float) -> None:
         for room in rooms:
             self._subscribe(room)
         self._fence_tries = 0
         self._raise_fence(now)
 
-    def _subscribe(self, room: _Room) -> None:
+    def _subscribe(self, room: Followed) -> None:
         if not self._sub_open and self._pub_port is not None:
             self._channel.do(OpenSub(self._pub_port))
             self._sub_open = True
@@ -245,9 +245,9 @@ class Rooms:
             self._channel.do(Subscribe(room_topic(room.name)))
         room.k = self._k + 1
 
-    def _drop(self, room: _Room) -> None:
+    def _drop(self, room: Followed) -> None:
         del self._rooms[room.name]
-        self._rosters = {q: asked for q, asked in self._rosters.items() if asked is not room}
+        self._rosters.dropped(room)
         if room.k:
             self._channel.do(Unsubscribe(room_topic(room.name)))
             room.k = 0
@@ -288,12 +288,12 @@ class Rooms:
 
     # Joining and leaving ----------------------------------------------------------------------------------------------
 
-    def _join(self, room: _Room) -> None:
+    def _join(self, room: Followed) -> None:
         if room.q is None and 0 < room.k <= self._fenced:
             room.q = self._channel.number()
             self._channel.ask(Join(room.q, room.name, room.quiet))
 
-    def _join_again(self, room: _Room) -> None:
+    def _join_again(self, room: Followed) -> None:
         room.again = room.q is not None
         if self._pub_port is not None:
             self._join(room)
@@ -313,18 +313,67 @@ class Rooms:
         room.joined = True
         if room.again:
             self._join_again(room)
-        if room.stream.position is None:
-            self._deliver(room, room.stream.begin(joined.head))
-        self._reach(room, joined.head, now, patient=False)
         if room.entered:
-            self._people(room, joined.version, joined.count, joined.names)
-            return
-        room.entered = True
-        room.version, room.count = joined.version, joined.count
-        room.names = set(joined.names) if len(joined.names) == joined.count else None
-        self._events.append(heard.Entered(room.name, joined.names, joined.count))
+            self._rosters.take(room, joined.version, joined.count, joined.names)
+        else:
+            room.entered = True
+            room.version, room.count = joined.version, joined.count
+            room.names = set(joined.names) if len(joined.names) == joined.count else None
+            self._events.append(heard.Entered(room.name, joined.names, joined.count))
+        if room.stream.position is None:
+            self._begin(room, joined)
+        if room.stream.position is not None:
+            self._catch_up(room, joined.head)
+            self._reach(room, joined.head, now, patient=False)
 
-    def _rename(self, room: _Room, name: str, now: float) -> None:
+    def _begin(self, room: Followed, joined: Joined) -> None:
+        """Finds where to begin in a room that was entered."""
+        self._left.pop(room.name, None)
+        after = self._resumed.pop(room.name, room.begin.after)
+        if after is None and room.begin.missed:
+            after = joined.mark
+        if room.tail is not None or (after is None and room.begin.tail and joined.head):
+            room.tail = room.tail or Tail(joined.head)
+            room.tail.until = joined.head
+            if not room.tail.q:
+                self._ask_tail(room, room.tail, room.begin.tail, room.tail.head + 1)
+            return
+        if after is not None and after > joined.head:
+            self._events.append(heard.Gap(room.name, after + 1, None))
+            after = None
+        self._deliver(room, room.stream.begin(joined.head if after is None else after))
+        room.begin = HEAD
+
+    def _ask_tail(self, room: Followed, tail: Tail, lacking: int, before: int) -> None:
+        tail.q = self._channel.number()
+        self._channel.ask(History(tail.q, room.name, min(lacking, PAGE), before=before))
+
+    def _tail_paged(self, room: Followed, tail: Tail, page: Page, now: float) -> None:
+        """Takes in some of the last messages of a room."""
+        there = (event for event in page.events if not (isinstance(event, Message) and event.deleted))
+        tail.found = (*there, *tail.found)
+        lacking = room.begin.tail - len(tail.found)
+        if lacking > 0 and page.more:
+            self._ask_tail(room, tail, lacking, page.edge)
+        else:
+            self._tail_told(room, tail, now)
+
+    def _tail_told(self, room: Followed, tail: Tail, now: float) -> None:
+        """No more of the last messages of a room are to come: it goes on after them."""
+        room.tail, room.begin = None, HEAD
+        self._deliver(room, tail.found)
+        self._deliver(room, room.stream.begin(tail.head))
+        self._catch_up(room, tail.until)
+        self._reach(room, tail.until, now, patient=False)
+
+    def _catch_up(self, room: Followed | PrivateRoom, head: int) -> None:
+        """Tells how much was missed, and later when all of it has been told."""
+        missed = head - (room.stream.position or 0)
+        if missed > 0 and room.caught_at is None:
+            room.caught_at = head
+            self._events.append(heard.Missed(room.label if isinstance(room, PrivateRoom) else room.name, missed))
+
+    def _rename(self, room: Followed, name: str, now: float) -> None:
         """The broker calls the room otherwise: its topic is another, so it is followed from the start."""
         self._drop(room)
         for given, canonical in self.names.items():
@@ -338,6 +387,10 @@ class Rooms:
         else:
             twin.quiet = twin.quiet and room.quiet
 
+    def roster(self, people: People) -> bool:
+        """Takes in who is in a room; says whether that was asked for here."""
+        return self._rosters.answered(people)
+
     def left(self, q: int) -> None:
         """A leave was answered, if it was one."""
         _, sure = self._leaves.pop(q, (None, True))
@@ -349,6 +402,11 @@ class Rooms:
         """A request was refused: a leave, a read or a join, if it was made here."""
         if self._leaves.pop(failed.q, None) is not None:
             return  # it was no room
+        beginning = self._with_tail(failed.q)
+        if beginning is not None:
+            if beginning.tail is not None:
+                self._tail_told(beginning, beginning.tail, now)
+            return
         if self._reading is not None and self._reading[0] == failed.q:
             room, self._reading = self._reading[1], None
             room.read_at = now + 1.0 if problem.retryable else None
@@ -357,56 +415,10 @@ class Rooms:
         if refused is not None:
             self._refuse(refused, problem)
 
-    def _refuse(self, room: _Room, problem: errors.Refusal) -> None:
+    def _refuse(self, room: Followed, problem: errors.Refusal) -> None:
         self._drop(room)
         self.names = {given: name for given, name in self.names.items() if name != room.name}
         self._events.append(heard.NotEntered(room.name, problem))
-
-    # Rosters ----------------------------------------------------------------------------------------------------------
-
-    def _presence(self, room: _Room, told: Presence) -> None:
-        if not room.joined or told.version <= room.version:
-            return
-        missed, room.version, room.count = told.version != room.version + 1, told.version, told.count
-        if room.names is not None and (missed or room in self._rosters.values()):
-            self._ask_roster(room)
-            return
-        if room.names is None and (told.joined or told.left or told.lost or told.renamed):
-            self._ask_roster(room)  # it is a crowd no more
-        if room.names is not None:
-            gone = {*told.left, *told.lost, *(old for old, _ in told.renamed)}
-            room.names = (room.names - gone) | {*told.joined, *(new for _, new in told.renamed)}
-            if len(room.names) != told.count:
-                room.names = None
-        self._events.append(heard.Presence(room.name, told.count, told.joined, told.left, told.lost, told.renamed))
-
-    def _ask_roster(self, room: _Room) -> None:
-        if room not in self._rosters.values():
-            q = self._channel.number()
-            self._rosters[q] = room
-            self._channel.ask(Who(q, room.name))
-
-    def roster(self, people: People) -> bool:
-        """Takes in who is in a room; says whether that was asked for here."""
-        room = self._rosters.pop(people.q, None)
-        if room is None:
-            return False
-        if people.version < room.version:
-            self._ask_roster(room)  # a presence overtook it
-        else:
-            self._people(room, people.version, people.count, people.names)
-        return True
-
-    def _people(self, room: _Room, version: int, count: int, names: tuple[str, ...]) -> None:
-        """Takes in a roster, and tells what changed."""
-        before, room.names = room.names, set(names) if len(names) == count else None
-        changed, room.version, room.count = count != room.count, version, count
-        joined: tuple[str, ...] = ()
-        left: tuple[str, ...] = ()
-        if before is not None and room.names is not None:
-            joined, left = tuple(sorted(room.names - before)), tuple(sorted(before - room.names))
-        if joined or left or changed:
-            self._events.append(heard.Presence(room.name, count, joined, left))
 
     # Events -----------------------------------------------------------------------------------------------------------
 
@@ -423,14 +435,14 @@ class Rooms:
             if isinstance(state, Head):
                 self._reach(room, state.seq, now)
             else:
-                self._presence(room, state)
+                self._rosters.presence(room, state)
         self.read_due(now)
 
     def private(self, told: Private, now: float) -> None:
         """Events of a private room came."""
         room = self._private.get(told.room)
         if room is None:
-            room = self._private[told.room] = _Private(told.room, told.peer, Stream(0))
+            room = self._private[told.room] = PrivateRoom(told.room, told.peer, Stream(0))
         room.peer = told.peer
         self._deliver(room, room.stream.offer(told.events))
         if room.stream.torn:
@@ -441,27 +453,34 @@ class Rooms:
         for moved in beat.moved:
             room = self._rooms.get(moved.room) or self._private.get(moved.room)
             if room is None and moved.room.startswith("@"):
-                room = self._private[moved.room] = _Private(moved.room, "?", Stream(0))
+                room = self._private[moved.room] = PrivateRoom(moved.room, "?", Stream(0))
             if room is None:
                 continue
             self._reach(room, moved.head, now)
-            if isinstance(room, _Room) and room.joined and moved.version > room.version:
-                self._ask_roster(room)
+            if isinstance(room, Followed) and room.joined and moved.version > room.version:
+                self._rosters.ask(room)
 
-    def _followed(self) -> list[_Room | _Private]:
+    def _followed(self) -> list[Followed | PrivateRoom]:
         return [*self._rooms.values(), *self._private.values()]
 
-    def _deliver(self, room: _Room | _Private, found: Iterable[Event | Lost]) -> None:
-        private = isinstance(room, _Private)
-        label = room.label if isinstance(room, _Private) else room.name
+    def _deliver(self, room: Followed | PrivateRoom, found: Iterable[Event | Lost]) -> None:
+        private = isinstance(room, PrivateRoom)
+        label = room.label if isinstance(room, PrivateRoom) else room.name
         for event in found:
-            if isinstance(event, Message):
-                mine = event.sender in self.senders
-                self._events.append(heard.Said(label, event, mine, private))
-            elif isinstance(event, Lost):
-                self._events.append(heard.Gap(label, event.first, event.last))
+            match event:
+                case Message():
+                    self._events.append(heard.Said(label, event, event.sender in self.senders, private))
+                case Edited():
+                    self._events.append(heard.Edited(label, event, event.sender in self.senders, private))
+                case Deleted():
+                    self._events.append(heard.Deleted(label, event, event.sender in self.senders, private))
+                case Lost():
+                    self._events.append(heard.Gap(label, event.first, event.last))
+        if room.caught_at is not None and room.stream.position is not None and room.stream.position >= room.caught_at:
+            room.caught_at = None
+            self._events.append(heard.UpToDate(label))
 
-    def _reach(self, room: _Room | _Private, head: int, now: float, *, patient: bool = True) -> None:
+    def _reach(self, room: Followed | PrivateRoom, head: int, now: float, *, patient: bool = True) -> None:
         room.stream.reach(head)
         if room.stream.behind and room.read_at is None:
             room.read_at = now + TARGET_PATIENCE if patient else now
@@ -480,7 +499,11 @@ class Rooms:
                     return
 
     def paged(self, page: Page, now: float) -> None:
-        """A read was answered."""
+        """A read was answered, or a question for a room's last messages."""
+        beginning = self._with_tail(page.q)
+        if beginning is not None and beginning.tail is not None:
+            self._tail_paged(beginning, beginning.tail, page, now)
+            return
         if self._reading is None or self._reading[0] != page.q:
             return
         room, self._reading = self._reading[1], None
@@ -490,3 +513,7 @@ class Rooms:
         self._deliver(room, room.stream.page(page))
         if room.stream.behind:
             room.read_at = now if room.stream.position != before else now + TARGET_PATIENCE
+
+    def _with_tail(self, q: int) -> Followed | None:
+        """The room whose last messages were asked for under a number."""
+        return next((room for room in self._rooms.values() if room.tail is not None and room.tail.q == q), None)

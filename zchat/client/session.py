@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from functools import partial
 from math import isfinite
 
 from zchat import errors
 from zchat.client import events as heard
 from zchat.client.channel import RESERVE, Channel, Command, Reopen, request_number
-from zchat.client.outbox import Outbox
+from zchat.client.marks import Marks
+from zchat.client.outbox import Outbox, Pending
+from zchat.client.positions import HEAD, Begin
 from zchat.client.rooms import Rooms as FollowedRooms
 from zchat.messages import (
     VERSION,
@@ -22,15 +25,20 @@ from zchat.messages import (
     Beat,
     Bye,
     Closing,
+    Delete,
     Done,
+    Edit,
     Failed,
     Fenced,
+    Found,
     Heartbeat,
     Hello,
+    History,
     Joined,
     Named,
     Nick,
     Notice,
+    Numbered,
     Page,
     People,
     Ping,
@@ -43,6 +51,8 @@ from zchat.messages import (
     Request,
     RoomList,
     Rooms,
+    Search,
+    Send,
     Stamp,
     Told,
     Unfenced,
@@ -71,9 +81,11 @@ NAME_LIMIT = 1024
 FOREIGN = 1024
 """Frames of another run held until hello has settled it."""
 
-Answer = Done | Named | People | RoomList | Told | Pong
+Answer = Done | Named | People | RoomList | Told | Pong | Page | Found
 
 ANSWERS: dict[type[Request], type[Answer]] = {
+    History: Page,
+    Search: Found,
     Who: People,
     Rooms: RoomList,
     Nick: Named,
@@ -91,6 +103,8 @@ class Session:
         name: whom it speaks as; None for one who only looks.
         person: who owns the name: a secret of 16 bytes.
         token: makes a secret of so many random bytes.
+        resumed: the stamp and the positions of an earlier life.
+        missed: whether what the person has not read in private rooms was missed, and is to be heard.
 
     Attributes:
         events: what the user is to hear, oldest first; the shell takes from the left.
@@ -98,7 +112,15 @@ class Session:
         ended: why it is over; None while it is not.
     """
 
-    def __init__(self, name: str | None, person: bytes, token: Callable[[int], bytes]) -> None:
+    def __init__(
+        self,
+        name: str | None,
+        person: bytes,
+        token: Callable[[int], bytes],
+        resumed: tuple[Stamp, dict[str, int]] | None = None,
+        *,
+        missed: bool = False,
+    ) -> None:
         self.name = name
         self.events: deque[heard.Event] = deque()
         self.answers: dict[int, Answer | errors.ZchatError] = {}
@@ -107,11 +129,13 @@ class Session:
         self._token = token
         self._client = token(16)
         self._channel = Channel()
-        self._rooms = FollowedRooms(self._channel, self.events, token(16))
+        stamp, positions = resumed or (None, None)
+        self._rooms = FollowedRooms(self._channel, self.events, token(16), positions, missed=missed)
+        self._marks = Marks(self._channel)
         self._outbox = Outbox()
         self._asked: dict[int, Request] = {}
         self._resume: bytes | None = None
-        self._stamp: Stamp | None = None
+        self._stamp = stamp
         self._online = False
         self._welcome: Welcome | None = None  # of this connection
         self._again = False
@@ -142,6 +166,17 @@ class Session:
         return self._welcome is not None
 
     @property
+    def stamp(self) -> Stamp | None:
+        """The newest stamp seen."""
+        return self._stamp
+
+    def positions(self) -> dict[str, tuple[str, int]]:
+        """Where the user has been told of everything: by a room's name or id, what the user calls it, and the
+        number.
+        """
+        return self._rooms.positions()
+
+    @property
     def waiting(self) -> int:
         """Messages that are not answered yet."""
         return len(self._outbox)
@@ -155,22 +190,23 @@ class Session:
         """When `tick` must be called next, in the shell's seconds; infinite if nothing falls due."""
         times = [self._hello_due, self._hello_at, self._beat_late, self._outbox.expires(), self._rooms.due()]
         if self.open:
-            times += [self._beat_due, None if self._anew else self._outbox.due()]
+            times += [self._beat_due, self._marks.due(), None if self._anew else self._outbox.due()]
         return min((time for time in times if time is not None), default=float("inf"))
 
     # What the user wants ----------------------------------------------------------------------------------------------
 
-    def join(self, name: str, *, quiet: bool, now: float) -> None:
+    def join(self, name: str, begin: Begin = HEAD, *, quiet: bool, now: float) -> None:
         """Follows a room from now on, over every reconnection.
 
         Args:
+            begin: where to begin, if it is not followed yet.
             quiet: without being in its roster.
         """
         name = name.removeprefix("#")
         if len(name) > NAME_LIMIT:
             self.events.append(heard.NotEntered(name, errors.NameInvalid()))
         else:
-            self._rooms.join(name, quiet=quiet, now=now)
+            self._rooms.join(name, begin, quiet=quiet, now=now)
 
     def leave(self, name: str) -> int | None:
         """Follows a room no longer; gives the number of the request, None if it was not followed."""
@@ -182,6 +218,21 @@ class Session:
         Args:
             room: a room, or `@NAME` for a person.
         """
+        return self._say(room, text, partial(Send, room=room, text=text, action=action), now)
+
+    def edit(self, room: str, text: str, *, seq: int, now: float) -> int:
+        """Queues an edit of a message of one's own; see `send`.
+
+        Args:
+            seq: its number; 0 for the last.
+        """
+        return self._say(room, text, partial(Edit, room=room, seq=seq, text=text), now, changes=True)
+
+    def delete(self, room: str, *, seq: int, now: float) -> int:
+        """Queues the deletion of a message of one's own; see `edit`."""
+        return self._say(room, "", partial(Delete, room=room, seq=seq), now, changes=True)
+
+    def _say(self, room: str, text: str, make: Callable[[int], Numbered], now: float, *, changes: bool = False) -> int:
         limit = self._welcome.text_limit if self._welcome else TEXT_LIMIT
         size = len(text.encode(errors="replace"))
         if size > limit or len(room) > NAME_LIMIT:  # the broker would cut us for a frame that is too long
@@ -190,18 +241,24 @@ class Session:
             problem = errors.TooLong(detail) if size > limit else errors.NameInvalid()
             self.events.append(heard.NotSent(ticket, problem))
             return ticket
-        ticket = self._outbox.add(room, text, action)
+        ticket = self._outbox.add(room, make, changes=changes)
         self._transmit_sends(now)
         return ticket
+
+    def mark(self, room: str, seq: int) -> None:
+        """The person has read a room, by its name or id, up to a number: the broker is told so in a while."""
+        self._marks.rise(room, seq)
 
     def ask(self, make: Callable[[int], Request]) -> int:
         """Asks the broker something that may be asked again; the answer will be in `answers` under the number
         returned.
         """
         request = make(self._channel.number())
-        if any(len(getattr(request, field, "")) > NAME_LIMIT for field in ("room", "name", "word", "after")):
-            self.answers[request_number(request)] = errors.NameInvalid()
-            return request_number(request)
+        for field in ("room", "name", "word", "words"):
+            if len(getattr(request, field, "")) > NAME_LIMIT:
+                long = errors.TooLong(f"search for {NAME_LIMIT} characters at most") if field == "words" else None
+                self.answers[request_number(request)] = long or errors.NameInvalid()
+                return request_number(request)
         self._asked[request_number(request)] = request
         if self.open:
             self._channel.ask(request)
@@ -214,6 +271,7 @@ class Session:
 
     def bye(self) -> int:
         """Ends the session; gives the number of the request."""
+        self._marks.tell(0.0, at_once=True)
         return self.ask(Bye)
 
     # What happens -----------------------------------------------------------------------------------------------------
@@ -267,6 +325,8 @@ class Session:
         if self.open and self._beat_due <= now:
             self._channel.say(Heartbeat(self._channel.number()))
             self._beat_due, self._beat_late = float("inf"), now + BEAT_PATIENCE
+        if self.open:
+            self._marks.tell(now)
         if self._outbox.expires() <= now:
             self._forget_sends()
             if self._online:
@@ -334,9 +394,12 @@ class Session:
         self._rooms.senders.add(welcome.sender)
         vouched = welcome.vouched
         if not vouched:
-            self._anew = self._rooms.begin_anew() or self._anew
+            self._anew = self._rooms.begin_anew(welcome) or self._anew
+            self._marks.forget()
+            self._unknown(self._outbox.void())
         self._stamp = stamp
         if not self._outbox.agrees(welcome.last, vouched):
+            self._rooms.meet(welcome, now)  # what comes until the next hello is answered is missed by then
             self._forget_sends()
             self._say_hello_again(now)
             return
@@ -346,6 +409,8 @@ class Session:
         self._again = True
         self._beat_due = now + _beat(welcome.heartbeat)
         self._outbox.again()
+        self._marks.again()
+        self._rooms.meet(welcome, now)
         self._rooms.welcomed(welcome, now)
         for request in self._asked.values():
             self._channel.ask(request)
@@ -356,16 +421,20 @@ class Session:
 
     def _forget_sends(self) -> None:
         """Numbers begin anew under another id, with the next hello."""
-        for pending in self._outbox.restart():
-            error = errors.Unknown("no answer could be had: whether it was stored is unknown")
-            self.events.append(heard.NotSent(pending.ticket, error))
+        self._unknown(self._outbox.restart())
         self._client, self._resume = self._token(16), None
         self._rooms.new_fence(self._token(16))
+
+    def _unknown(self, sends: Iterable[Pending]) -> None:
+        for pending in sends:
+            error = errors.Unknown("no answer could be had: whether it was stored is unknown")
+            self.events.append(heard.NotSent(pending.ticket, error))
 
     # Replies ----------------------------------------------------------------------------------------------------------
 
     def _reply(self, item: Reply, now: float) -> None:
         self._channel.answered(getattr(item, "q", 0))
+        self._marks.answered(getattr(item, "q", 0))
         match item:
             case Ack():
                 pending = self._outbox.answered(item.n)
@@ -379,7 +448,7 @@ class Session:
                 self._rooms.unfenced(now)
             case Joined():
                 self._rooms.joined(item, now)
-            case Page():
+            case Page() if item.q not in self._asked:
                 self._rooms.paged(item, now)
             case Private():
                 self._rooms.private(item, now)
@@ -387,7 +456,7 @@ class Session:
                 self._beaten(item, now)
             case People() if self._rooms.roster(item):
                 pass
-            case Done() | Named() | People() | RoomList() | Told() | Pong():
+            case Done() | Named() | People() | RoomList() | Told() | Pong() | Page() | Found():
                 self._answer(item)
             case Failed():
                 self._failed(item, now)

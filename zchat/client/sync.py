@@ -9,7 +9,9 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from heapq import merge
+from itertools import chain
 from math import ceil, inf
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -19,13 +21,19 @@ from zchat import address, errors
 from zchat.client import events as heard
 from zchat.client import identity
 from zchat.client.link import Link, Socket
+from zchat.client.positions import Begin
+from zchat.client.questions import Questions
+from zchat.client.resume import ResumeFile
 from zchat.client.session import Session
-from zchat.messages import Ask, Message, Named, Nick, People, Ping, RoomInfo, RoomList, Rooms, Told, Who
+from zchat.messages import Message
 
 QUEUED = 10_000
 """Events kept of what the program waits for at most; beyond, published frames wait in the socket, and what overflows
 there is read again. Of what it does not look at, twice as many: then the oldest are dropped, and show as a gap.
 """
+
+SAVING = 1.0
+"""Seconds between two times that the place is kept, while there is more to be handled."""
 
 LONGEST = 60.0
 """Seconds that one poll waits at most."""
@@ -39,7 +47,13 @@ def default_url() -> str:
 
 
 def connect(
-    url: str | None = None, *, name: str | None = None, person: bytes | None = None, timeout: float = 5.0
+    url: str | None = None,
+    *,
+    name: str | None = None,
+    person: bytes | None = None,
+    resume: Path | str | None = None,
+    missed: bool = False,
+    timeout: float = 5.0,
 ) -> Client:
     """Connects to a broker.
 
@@ -47,14 +61,18 @@ def connect(
         url: `tcp://HOST:PORT`; by default `ZCHAT_URL`, else `tcp://127.0.0.1:5555`.
         name: whom to speak as; None for one who only looks.
         person: the secret of 16 bytes that owns the name; by default the one kept for it in the user's state folder.
+        resume: a file that keeps the place in each room over restarts of the program; made if it is not there.
+        missed: whether what the person has not read yet is to be heard first, in rooms and private messages; what is
+            handled here counts as read from then on.
         timeout: seconds to wait for the broker.
 
     Raises:
         address.BadAddress: the url is none.
+        errors.DataUnusable: the resume file is in use, or none.
         errors.Unreachable: no broker answered in time.
         errors.NameTaken, errors.NameInvalid: the name cannot be had.
     """
-    client = Client(url, name=name, person=person)
+    client = Client(url, name=name, person=person, resume=resume, missed=missed)
     try:
         client.open(timeout)
     except BaseException:
@@ -107,22 +125,36 @@ class Room:
         self._client.leave(self.name)
 
 
-class Client:
+class Client(Questions):
     """A connection to a broker, kept over every loss of it. Use it from one thread, in a `with` statement.
 
     Events are heard while a method of it waits: a program that computes for long is caught up when it comes back.
 
     Args:
-        url, name, person: see `connect`.
+        url, name, person, resume, missed: see `connect`.
     """
 
-    def __init__(self, url: str | None = None, *, name: str | None = None, person: bytes | None = None) -> None:
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        name: str | None = None,
+        person: bytes | None = None,
+        resume: Path | str | None = None,
+        missed: bool = False,
+    ) -> None:
         self.address = address.parse(url or default_url())
         if self.address.port == 0:
             raise address.BadAddress(f"{self.address} has no port to connect to: write the broker's, as it prints it")
         if person is None:
             person = identity.person(name) if name is not None else secrets.token_bytes(identity.SIZE)
-        self.session = Session(name, person, secrets.token_bytes)
+        self._resume = None if resume is None else ResumeFile(Path(resume))
+        self._marking = missed
+        self._saved_at = 0.0
+        self._given: list[heard.Event] = []  # to the program, and not known to be handled yet
+        kept = self._resume
+        resumed = (kept.stamp, dict(kept.positions)) if kept is not None and kept.stamp is not None else None
+        self.session = Session(name, person, secrets.token_bytes, resumed, missed=missed)
         self._context: zmq.Context[Socket] = zmq.Context()
         self._link = Link(self._context, self.address, self.session)
         self._poller = zmq.Poller()
@@ -172,13 +204,21 @@ class Client:
         """
         if self.closed:
             return
-        if self.session.open and timeout > 0:
-            self._goodbye(timeout)
+        try:
+            if self.session.open and timeout > 0:
+                self._goodbye(timeout)
+        finally:
+            self._shut()
+
+    def _shut(self) -> None:
         self.closed = True
+        if self._resume is not None:
+            self._resume.close()
         self._link.close()
         self._context.destroy(linger=0)
 
     def _goodbye(self, timeout: float) -> None:
+        self._save()
         q = self.session.bye()
         deadline = time.monotonic() + timeout
         while self.session.open and q not in self.session.answers and time.monotonic() < deadline:
@@ -186,19 +226,30 @@ class Client:
 
     # Rooms and messages -----------------------------------------------------------------------------------------------
 
-    def join(self, room: str, *, quiet: bool = False, timeout: float | None = 30.0) -> Room:
-        """Follows a room, made if it is not there.
+    def join(
+        self,
+        room: str,
+        *,
+        quiet: bool = False,
+        after: int | None = None,
+        tail: int = 0,
+        timeout: float | None = 30.0,
+    ) -> Room:
+        """Follows a room, made if it is not there, from now on: or from where the resume file, or with `missed` the
+        person, is in it.
 
         Args:
             room: its name; a leading `#` is ignored.
             quiet: without being seen in it.
+            after: hear everything after this number; 0 for all that is kept.
+            tail: where nothing else says where to begin, hear so many of its last messages first.
             timeout: seconds to wait for the broker.
 
         Raises:
             errors.NameInvalid: that cannot be a room's name.
             errors.TimedOut: the broker did not answer in time.
         """
-        self.session.join(room, quiet=quiet, now=time.monotonic())
+        self.enter(room, quiet=quiet, after=after, tail=tail)
         given = room.removeprefix("#")
 
         def entered() -> heard.Entered | heard.NotEntered | None:
@@ -209,6 +260,10 @@ class Client:
             del self._entered[outcome.room]
             raise outcome.error
         return Room(self, outcome.room)
+
+    def enter(self, room: str, *, quiet: bool = False, after: int | None = None, tail: int = 0) -> None:
+        """The same as `join` without waiting: `Entered` or `NotEntered` will be among the events."""
+        self.session.join(room, Begin(after, self._marking, tail), quiet=quiet, now=time.monotonic())
 
     def room(self, name: str) -> Room:
         """A room that need not be followed: to send to it."""
@@ -240,13 +295,7 @@ class Client:
             errors.Unknown: whether it was stored cannot be told.
             errors.TimedOut: no answer in time; it is still tried, and may be stored.
         """
-        ticket = self.post(room, text, action=action)
-        late = errors.TimedOut("the broker did not acknowledge the message in time: it may be stored or not")
-        outcome: Any = self.wait(partial(self.outcome, ticket), timeout, late)
-        if isinstance(outcome, heard.NotSent):
-            raise outcome.error
-        sent: heard.Sent = outcome
-        return sent
+        return self._acked(self.post(room, text, action=action), timeout)
 
     def post(self, room: str, text: str, *, action: bool = False) -> int:
         """Says something without waiting; gives a ticket for `outcome`. Wait while `session.sendable` is false."""
@@ -254,61 +303,34 @@ class Client:
         self._link.obey(time.monotonic())
         return ticket
 
+    def edit(self, room: str, text: str, seq: int = 0, *, timeout: float | None = 30.0) -> heard.Sent:
+        """Says a message of one's own anew; see `send`.
+
+        Args:
+            room: where.
+            text: what it says from now on.
+            seq: its number; 0 for the last.
+
+        Raises:
+            errors.NoSuchMessage: there is none of that number that this person wrote.
+        """
+        return self._acked(self.session.edit(room, text, seq=seq, now=time.monotonic()), timeout)
+
+    def delete(self, room: str, seq: int = 0, *, timeout: float | None = 30.0) -> heard.Sent:
+        """Takes a message of one's own back: its text, and that of its edits, are gone for good. See `edit`."""
+        return self._acked(self.session.delete(room, seq=seq, now=time.monotonic()), timeout)
+
+    def _acked(self, ticket: int, timeout: float | None) -> heard.Sent:
+        late = errors.TimedOut("the broker did not acknowledge the message in time: it may be stored or not")
+        outcome: Any = self.wait(partial(self.outcome, ticket), timeout, late)
+        if isinstance(outcome, heard.NotSent):
+            raise outcome.error
+        sent: heard.Sent = outcome
+        return sent
+
     def outcome(self, ticket: int) -> heard.Sent | heard.NotSent | None:
         """What became of a message that was posted, given once; None while it is not known."""
         return self._outcomes.pop(ticket, None)
-
-    # Questions --------------------------------------------------------------------------------------------------------
-
-    def who(self, room: str = "") -> list[str]:
-        """Who is in a room, or here at all; in order.
-
-        Raises:
-            errors.NoSuchRoom: there is no such room.
-        """
-        found: list[str] = []
-        more = True
-        while more:
-            people = self.ask(partial(Who, room=room, after=found[-1] if found else ""), People)
-            more = people.more and bool(people.names) and (not found or people.names[0] > found[-1])
-            found += people.names
-        return found
-
-    def rooms(self) -> list[RoomInfo]:
-        """The public rooms, in order of their names."""
-        found: list[RoomInfo] = []
-        more = True
-        while more:
-            listed = self.ask(partial(Rooms, after=found[-1].room if found else ""), RoomList)
-            more = listed.more and bool(listed.rooms) and (not found or listed.rooms[0].room > found[-1].room)
-            found += listed.rooms
-        return found
-
-    def day(self, word: str, *, utc: bool = False) -> str:
-        """What the broker's clock says.
-
-        Args:
-            word: `day` (of the week), `date` or `time`.
-            utc: in UTC instead of the broker's zone.
-
-        Raises:
-            errors.UnknownWord: another word.
-        """
-        return self.ask(partial(Ask, word=word, utc=utc), Told).text
-
-    def ping(self) -> float:
-        """The round trip to the broker, in seconds."""
-        begin = time.monotonic()
-        self.ask(Ping)
-        return time.monotonic() - begin
-
-    def nick(self, name: str) -> str:
-        """Goes by another name; gives it as it is shown.
-
-        Raises:
-            errors.NameTaken, errors.NameInvalid: it cannot be had.
-        """
-        return self.ask(partial(Nick, name=name), Named).name
 
     def ask(self, make: Callable[[int], Any], kind: type[T] | None = None, timeout: float | None = 30.0) -> T:
         """Asks the broker something and waits for the answer.
@@ -336,7 +358,8 @@ class Client:
     # Events -----------------------------------------------------------------------------------------------------------
 
     def events(self, timeout: float | None = None, *, room: str | None = None) -> Iterator[heard.Event]:
-        """What happens, in order. Each event is given once, to whoever asks first.
+        """What happens, in order. Each event is given once, to whoever asks first. It counts as handled when the next
+        is asked for.
 
         Args:
             timeout: seconds after which it ends; None for never.
@@ -349,7 +372,9 @@ class Client:
         while True:
             event = self._next(room)
             if event is not None:
+                self._given = [event]
                 yield event
+                self.handled()
                 continue
             self._check()
             left = None if deadline is None else deadline - time.monotonic()
@@ -357,12 +382,44 @@ class Client:
                 return
             self.poll(left)
 
+    def waiting(self) -> list[heard.Event]:
+        """All events that wait, in order; they stay."""
+        return [event for _, event in merge(*self._queues.values(), key=lambda entry: entry[0])]
+
     def drain(self) -> list[heard.Event]:
-        """All events that wait, in order."""
-        found = [event for _, event in merge(*self._queues.values(), key=lambda entry: entry[0])]
+        """All events that wait, in order. Call `handled` when they are."""
+        found = self._given = self.waiting()
         self._queues.clear()
         self._queued = 0
         return found
+
+    def handled(self) -> None:
+        """All that was given so far has been handled: the resume file and the read marks say so."""
+        self._given = []
+        now = time.monotonic()
+        if not self._queued or now >= self._saved_at + SAVING:
+            self._saved_at = now
+            self._save()
+
+    def _save(self) -> None:
+        if self._resume is None and not self._marking:
+            return
+        places = self.session.positions()
+        waiting: dict[str, int] = {}  # the first number of each room that is not handled yet
+        for event in [*self._given, *(event for _, event in chain(*self._queues.values()))]:
+            span = heard.numbers(event)
+            if span is not None:
+                if span[1] is None:
+                    return  # that all began anew is not known to the program yet: what was kept still says so
+                waiting.setdefault(getattr(event, "room", ""), span[0])
+        if any(label.startswith("@") for label in waiting.keys() - {label for label, _ in places.values()}):
+            return  # somebody goes by another name now: which room that was cannot be told
+        positions = {name: min(seq, waiting.get(label, seq + 1) - 1) for name, (label, seq) in places.items()}
+        if self._marking:
+            for name, seq in positions.items():
+                self.session.mark(name, seq)
+        if self._resume is not None and self.session.stamp is not None:
+            self._resume.save(self.session.stamp, positions)
 
     def _next(self, room: str | None) -> heard.Event | None:
         self._awaited = None if room is None else self._canonical(room)
@@ -477,7 +534,7 @@ def _drop_oldest(queue: deque[tuple[int, heard.Event]]) -> None:
     """Drops the oldest of a queue; messages leave a gap in its place."""
     _, oldest = queue.popleft()
     place, second = queue[0]
-    lost, more = _numbers(oldest), _numbers(second)
+    lost, more = heard.numbers(oldest), heard.numbers(second)
     if lost is not None:
         first, last = lost
         room = getattr(oldest, "room", "")
@@ -485,13 +542,3 @@ def _drop_oldest(queue: deque[tuple[int, heard.Event]]) -> None:
             queue[0] = (place, heard.Gap(room, first, last))
         else:
             queue[0] = (place, heard.Gap(room, first, more[1] if last is not None else None))
-
-
-def _numbers(event: heard.Event) -> tuple[int, int | None] | None:
-    """The first and the last number of the messages that an event stands for."""
-    match event:
-        case heard.Said():
-            return event.message.seq, event.message.seq
-        case heard.Gap():
-            return event.first, event.last
-    return None

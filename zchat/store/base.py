@@ -6,18 +6,30 @@ Only the store numbers events. The hub plans a turn's `Work`; the store does it 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from zchat.messages import Ack, Event, Message, Refused, Stamp
+from zchat.messages import Ack, Deleted, Edited, Event, Message, Refused, Stamp
+
+LOOKBACK = 1000
+"""How many of a room's last events are looked through for a person's last message."""
+
+
+@dataclass(slots=True, frozen=True)
+class Member:
+    """One of the two persons of a private room, and the name that it was last known by."""
+
+    person: bytes
+    name: str
 
 
 @dataclass(slots=True, frozen=True)
 class NewRoom:
-    """A room to be made if it is not there; `members` are the two persons of a private one."""
+    """A room to be made if it is not there. A private one has two members; if it is there, their names are noted."""
 
     room: str
-    members: tuple[bytes, ...] = ()
+    members: tuple[Member, ...] = ()
 
 
 @dataclass(slots=True, frozen=True)
@@ -30,8 +42,33 @@ class Append:
     ms: int
     name: str
     sender: bytes
+    person: bytes
     text: str
-    action: bool
+    action: bool = False
+
+
+@dataclass(slots=True, frozen=True)
+class Amend:
+    """A message of the person's own is edited or deleted, by an event that is numbered and kept.
+
+    It is refused with `no-such-message`, which uses the send number up too, if the person did not write such a message
+    or it is deleted.
+
+    Attributes:
+        target: the message's number; 0 for the person's last that is not deleted, among the room's `LOOKBACK` last
+            events.
+        text: what it says from now on; None deletes it: its text and that of its edits become empty for good.
+    """
+
+    room: str
+    client: bytes
+    n: int
+    ms: int
+    name: str
+    sender: bytes
+    person: bytes
+    target: int
+    text: str | None
 
 
 @dataclass(slots=True, frozen=True)
@@ -42,12 +79,41 @@ class Refusal:
     answer: Refused
 
 
+Sending = Append | Amend | Refusal
+
+
 @dataclass(slots=True, frozen=True)
 class Greeting:
-    """Who says hello: what is known of its sends is asked for, and whether its stamp can be vouched for."""
+    """Who says hello: what is known of its sends and read marks is asked for, and whether its stamp can be vouched
+    for.
+    """
 
     client: bytes
     stamp: Stamp | None
+    person: bytes = b""
+
+
+@dataclass(slots=True, frozen=True)
+class ReadMark:
+    """A person has read a room up to a number. It only rises."""
+
+    person: bytes
+    room: str
+    seq: int
+
+
+@dataclass(slots=True, frozen=True)
+class KnownName:
+    """Who went by a name last.
+
+    Attributes:
+        key: what is the same for all forms of the name.
+        name: as it is shown.
+    """
+
+    key: str
+    name: str
+    person: bytes
 
 
 @dataclass(slots=True)
@@ -55,8 +121,15 @@ class Work:
     """What a turn asks of the store. Sends of one client are in the order of their numbers."""
 
     rooms: list[NewRoom] = field(default_factory=list)
-    sends: list[Append | Refusal] = field(default_factory=list)
+    sends: list[Sending] = field(default_factory=list)
     greetings: list[Greeting] = field(default_factory=list)
+    marks: list[ReadMark] = field(default_factory=list)
+    names: list[KnownName] = field(default_factory=list)
+
+    @property
+    def writes(self) -> bool:
+        """Whether there is anything to be kept."""
+        return bool(self.rooms or self.sends or self.marks or self.names)
 
 
 @dataclass(slots=True)
@@ -74,10 +147,15 @@ class ClientRecord:
 
 @dataclass(slots=True, frozen=True)
 class Greeted:
-    """The answer to a greeting."""
+    """The answer to a greeting.
+
+    Attributes:
+        marks: the person's read marks, by room.
+    """
 
     record: ClientRecord
     vouched: bool
+    marks: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True, frozen=True)
@@ -85,21 +163,30 @@ class Outcome:
     """What became of a turn's work.
 
     Attributes:
-        sends: for each send of the work, in order, the event as it is kept; None for a refusal.
-        greeted: for each greeting of the work, in order, the answer.
+        sends: for each send of the work, in order, the event as it is kept, or why it is not; None where only a part
+            of the work could be done (see `store.apart`), and it may be tried again.
+        greeted: for each greeting of the work, in order, the answer; None as above.
     """
 
-    sends: list[Event | None]
-    greeted: list[Greeted]
+    sends: Sequence[Event | Refused | None]
+    greeted: Sequence[Greeted | None]
 
 
 @dataclass(slots=True, frozen=True)
 class RoomRecord:
-    """A room that is kept: its last number, 0 if it has none."""
+    """A room that is kept.
+
+    Attributes:
+        head: its last number, 0 if it has none. It outlives what was dropped.
+        first: the number of the oldest event kept; head + 1 if none is.
+        ms: when it last spoke, milliseconds since 1970 UTC; 0 if it never did.
+    """
 
     room: str
     head: int
-    members: tuple[bytes, ...] = ()
+    members: tuple[Member, ...] = ()
+    first: int = 1
+    ms: int = 0
 
 
 @dataclass(slots=True, frozen=True)
@@ -109,42 +196,117 @@ class Slice:
     Attributes:
         first: the number of the oldest event kept; head + 1 if none is.
         head: the number of the last.
+        more: of history: whether events are kept beyond `edge`, within what was asked for.
+        edge: of history: the last number that was looked at: the highest, or if the newest were asked for the lowest.
     """
 
     first: int
     head: int
     events: tuple[Event, ...]
+    more: bool = False
+    edge: int = 0
+
+
+@dataclass(slots=True, frozen=True)
+class Span:
+    """Which messages of a room's history are wanted. See `messages.History`.
+
+    Attributes:
+        limit: messages at most.
+        after: the oldest above this number; None for the newest.
+        before: only below this number; 0 for no bound.
+        since: only what was said at that time or later, as far as times rise with numbers.
+        size: weight of all messages together at most; one at least is given.
+    """
+
+    limit: int
+    after: int | None = None
+    before: int = 0
+    since: int = 0
+    size: int = 1 << 62
+
+
+@dataclass(slots=True, frozen=True)
+class Query:
+    """What is searched for. See `messages.Search`.
+
+    Attributes:
+        words: each must be in the message; a word is its letters and digits, whatever their case and accents; what
+            stands between them in one word must stand together.
+        rooms: only in these; None for all public rooms, and `private` ones.
+        private: private rooms that may be searched.
+        name: only what was said under it; empty for any.
+    """
+
+    words: tuple[str, ...]
+    rooms: tuple[str, ...] | None = None
+    private: tuple[str, ...] = ()
+    name: str = ""
+    since: int = 0
+    limit: int = 20
 
 
 def weight(event: Event) -> int:
     """Bytes that an event takes in a frame, at most and nearly."""
-    return 64 + len(event.name.encode()) + len(event.text.encode()) if isinstance(event, Message) else 64
+    match event:
+        case Message():
+            return 80 + len(event.name.encode()) + len(event.text.encode())
+        case Edited():
+            return 80 + len(event.name.encode()) + len(event.text.encode())
+        case Deleted():
+            return 80 + len(event.name.encode())
+    return 64
 
 
 class Store(Protocol):
-    """What keeps the rooms. Used by one thread."""
+    """What keeps the rooms. Used by one thread. Whatever it is asked, it may raise
+
+    errors.StoreUnavailable: not now; nothing was kept, and it may be tried again later.
+    errors.StoreFailed: it can no longer be relied on, and must be closed.
+    """
 
     @property
     def stamp(self) -> Stamp:
         """The run that began when the store was opened, and its last turn."""
 
     def commit(self, work: Work) -> Outcome:
-        """Does a turn's work, all of it or nothing: first the rooms, then the sends, then the greetings.
+        """Does a turn's work, all of it or nothing: rooms, sends, marks, names, and then the greetings.
 
         Raises:
-            errors.StoreUnavailable: nothing was kept; it may be tried again later.
+            errors.StoreRejected: it cannot keep that, though it works; nothing was kept.
         """
 
     def read(self, room: str, after: int, limit: int, size: int) -> Slice:
-        """Events of a room with numbers above `after`: at most `limit`, and beyond the first no more than have a
-        `weight` of `size` together. A room that is not there has none.
+        """Events of a room with numbers above `after`, as they were said, but for what was deleted: at most `limit`,
+        and beyond the first no more than have a `weight` of `size` together. A room that is not there has none.
+        """
+
+    def history(self, room: str, span: Span) -> Slice:
+        """Messages of a room as they are now: with their newest text, edits and deletions left out."""
+
+    def search(self, query: Query) -> list[tuple[str, Message]]:
+        """Messages as they are now, newest first, each with its room. Deleted ones are not found.
 
         Raises:
-            errors.StoreUnavailable: it cannot be read now.
+            errors.TooSlow: it took too long.
         """
 
     def rooms(self) -> list[RoomRecord]:
         """Every room that is kept."""
+
+    def names(self) -> list[KnownName]:
+        """Who went by which name last; the oldest first."""
+
+    def tidy(self, ms: int, *, idle: bool) -> float:
+        """Does a little of what can wait: drops what is too old, indexes, writes back. Takes some milliseconds.
+
+        Args:
+            ms: the time, milliseconds since 1970 UTC.
+            idle: whether nothing else is to be done.
+
+        Returns:
+            Seconds until there is more to do when idle: 0 for at once, infinite for nothing until the next commit.
+        """
 
     def close(self) -> None:
         """Lets go of what is held; nothing may be called after it."""

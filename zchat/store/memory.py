@@ -3,19 +3,87 @@
 from __future__ import annotations
 
 import os
+from bisect import bisect_left
 from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 
-from zchat.messages import Ack, Event, Message, Refused, Stamp
-from zchat.store.base import Append, ClientRecord, Greeted, Greeting, Outcome, RoomRecord, Slice, Work, weight
+import msgspec
+
+from zchat import names
+from zchat.errors import NoSuchMessage
+from zchat.messages import Ack, Deleted, Edited, Event, Message, Refused, Stamp
+from zchat.store.base import (
+    LOOKBACK,
+    Amend,
+    Append,
+    ClientRecord,
+    Greeted,
+    Greeting,
+    KnownName,
+    Member,
+    NewRoom,
+    Outcome,
+    Query,
+    Refusal,
+    RoomRecord,
+    Sending,
+    Slice,
+    Span,
+    Work,
+    weight,
+)
+from zchat.store.words import holds, phrases
+
+KEEP = 10_000
+"""Events kept of a room at most."""
+
+LOOKED_AT = 2000
+"""Events that one call looks at for history at most."""
+
+PRUNED = 500
+"""Events that one call of tidy drops at most."""
+
+DAY_MS = 24 * 3600 * 1000
 
 
 @dataclass(slots=True)
 class _Room:
-    members: tuple[bytes, ...]
+    members: tuple[Member, ...] = ()
     events: deque[Event] = field(default_factory=deque)
+    authors: deque[bytes] = field(default_factory=deque)
+    edits: dict[int, list[int]] = field(default_factory=dict)  # the numbers of a message's edits
     head: int = 0
+    ms: int = 0
+
+    @property
+    def first(self) -> int:
+        return self.head - len(self.events) + 1
+
+    def __getitem__(self, seq: int) -> Event:
+        return self.events[seq - self.first]
+
+    def kept(self, seq: int) -> bool:
+        return self.first <= seq <= self.head
+
+    def replace(self, event: Event) -> None:
+        self.events[event.seq - self.first] = event
+
+    def drop(self) -> Event:
+        event = self.events.popleft()
+        self.authors.popleft()
+        self.edits.pop(event.seq, None)
+        return event
+
+    def message(self, seq: int) -> Message | None:
+        """A message as it is now; None if that number is no message."""
+        event = self[seq]
+        if not isinstance(event, Message):
+            return None
+        last = self.edits.get(seq, [0])[-1]
+        edit = self[last] if self.kept(last) else None
+        return msgspec.structs.replace(event, text=edit.text, edited=last) if isinstance(edit, Edited) else event
 
 
 @dataclass(slots=True)
@@ -24,16 +92,20 @@ class MemoryStore:
 
     Args:
         keep: events kept per room; older ones are dropped, and readers before them are shown a gap.
+        keep_days: for how long events are kept; None for ever.
         keep_bytes: weight of all events together; beyond it the rooms drop theirs that were quiet for longest.
         keep_clients: clients whose send numbers are remembered; those that sent least recently are forgotten first.
         keep_outcomes: of all clients together; beyond it, too, those that sent least recently are forgotten.
+        keep_people: names, and persons with read marks; the oldest are forgotten first.
         window: how many outcomes are remembered per client: at least the broker's credit.
     """
 
-    keep: int = 10_000
+    keep: int = KEEP
+    keep_days: float | None = None
     keep_bytes: int = 256 * 1024 * 1024
     keep_clients: int = 100_000
     keep_outcomes: int = 500_000
+    keep_people: int = 100_000
     window: int = 1024
     _run: bytes = field(default_factory=lambda: os.urandom(8))
     _turn: int = 0
@@ -42,56 +114,161 @@ class MemoryStore:
     _bytes: int = 0
     _clients: OrderedDict[bytes, ClientRecord] = field(default_factory=OrderedDict)
     _outcomes: int = 0
+    _marks: dict[bytes, dict[str, int]] = field(default_factory=dict)
+    _names: dict[str, KnownName] = field(default_factory=dict)
 
     @property
     def stamp(self) -> Stamp:
         return Stamp(self._run, self._turn)
 
     def commit(self, work: Work) -> Outcome:
-        if work.rooms or work.sends:
+        if work.writes:
             self._turn += 1
         for new in work.rooms:
-            if new.room not in self._rooms:
-                self._rooms[new.room] = _Room(new.members)
-        sends: list[Event | None] = []
-        for send in work.sends:
-            if isinstance(send, Append):
-                event = self._append(send)
-                self._used(send.client, send.n, Ack(send.n, send.room, event.seq, event.ms))
-                sends.append(event)
-            else:
-                self._used(send.client, send.answer.n, send.answer)
-                sends.append(None)
+            self._make(new)
+        sends: list[Event | Refused | None] = [self._send(send) for send in work.sends]
+        for mark in work.marks:
+            seen = self._marks.pop(mark.person, {})
+            seen[mark.room] = max(seen.get(mark.room, 0), mark.seq)
+            self._marks[mark.person] = seen
+        for known in work.names:
+            self._names.pop(known.key, None)
+            self._names[known.key] = known
+        tables: tuple[dict[Any, Any], ...] = (self._marks, self._names)
+        for table in tables:
+            while len(table) > self.keep_people:
+                del table[next(iter(table))]
         return Outcome(sends, [self._greet(greeting) for greeting in work.greetings])
 
     def read(self, room: str, after: int, limit: int, size: int) -> Slice:
         kept = self._rooms.get(room)
         if kept is None:
             return Slice(1, 0, ())
-        first = kept.head - len(kept.events) + 1
-        start = min(max(after + 1 - first, 0), len(kept.events))
+        start = min(max(after + 1 - kept.first, 0), len(kept.events))
         events: list[Event] = []
         for event in islice(kept.events, start, min(start + limit, len(kept.events))):
             size -= weight(event)
             if events and size < 0:
                 break
             events.append(event)
-        return Slice(first, kept.head, tuple(events))
+        return Slice(kept.first, kept.head, tuple(events))
+
+    def history(self, room: str, span: Span) -> Slice:
+        kept = self._rooms.get(room)
+        if kept is None:
+            return Slice(1, 0, ())
+        lowest = kept.first
+        if span.since:
+            lowest += bisect_left(kept.events, span.since, key=lambda event: getattr(event, "ms", 0))
+        if span.after is not None:
+            lowest = max(lowest, span.after + 1)
+        highest = min(kept.head, span.before - 1) if span.before else kept.head
+        forward = span.after is not None
+        wanted = range(lowest, highest + 1) if forward else range(highest, lowest - 1, -1)
+        found: list[Message] = []
+        size, edge = span.size, (span.after or 0) if forward else highest + 1
+        for seq in wanted[:LOOKED_AT]:
+            message = kept.message(seq)
+            if message is not None:
+                size -= weight(message)
+                if len(found) == span.limit or (found and size < 0):
+                    break
+                found.append(message)
+            edge = seq
+        more = bool(wanted) and edge != wanted[-1]
+        return Slice(kept.first, kept.head, tuple(found if forward else reversed(found)), more, edge)
+
+    def search(self, query: Query) -> list[tuple[str, Message]]:
+        wanted = phrases(query.words)
+        if not wanted:
+            return []
+        name = names.same(query.name) if query.name else None
+        found: list[tuple[str, Message]] = []
+        for room, kept in self._rooms.items():
+            if room not in query.rooms if query.rooms is not None else kept.members and room not in query.private:
+                continue
+            for seq in range(kept.first, kept.head + 1):
+                message = kept.message(seq)
+                if message is None or message.deleted or message.ms < query.since:
+                    continue
+                if name is not None and names.same(message.name) != name:
+                    continue
+                if holds(message.text, wanted):
+                    found.append((room, message))
+        found.sort(key=lambda hit: (hit[1].ms, hit[1].seq), reverse=True)
+        return found[: query.limit]
 
     def rooms(self) -> list[RoomRecord]:
-        return [RoomRecord(name, room.head, room.members) for name, room in self._rooms.items()]
+        return [RoomRecord(name, room.head, room.members, room.first, room.ms) for name, room in self._rooms.items()]
+
+    def names(self) -> list[KnownName]:
+        return list(self._names.values())
+
+    def tidy(self, ms: int, *, idle: bool) -> float:
+        if self.keep_days is None:
+            return float("inf")
+        oldest = ms - int(self.keep_days * DAY_MS)
+        budget = PRUNED
+        for name, room in list(self._speaking.items()):
+            while budget and room.events and getattr(room.events[0], "ms", 0) < oldest:
+                self._drop(room)
+                budget -= 1
+            if not room.events:
+                del self._speaking[name]
+        return 60.0 if budget else 0.0
 
     def close(self) -> None:
         self._rooms.clear()
 
-    def _append(self, send: Append) -> Message:
-        room = self._rooms[send.room]
-        room.head += 1
-        event = Message(room.head, send.ms, send.name, send.sender, send.n, send.text, send.action)
+    def _make(self, new: NewRoom) -> None:
+        room = self._rooms.get(new.room)
+        if room is None:
+            self._rooms[new.room] = _Room(new.members)
+        elif room.members and new.members:
+            room.members = new.members
+
+    def _send(self, send: Sending) -> Event | Refused:
+        if isinstance(send, Refusal):
+            self._used(send.client, send.answer.n, send.answer)
+            return send.answer
+        kept = self._rooms[send.room]
+        event: Message | Edited | Deleted | Refused
+        if isinstance(send, Append):
+            event = Message(kept.head + 1, send.ms, send.name, send.sender, send.n, send.text, send.action)
+        else:
+            event = self._amend(kept, send)
+        if isinstance(event, Refused):
+            self._used(send.client, send.n, event)
+            return event
+        self._append(send.room, kept, event, send.person)
+        self._used(send.client, send.n, Ack(send.n, send.room, event.seq, send.ms))
+        return event
+
+    def _amend(self, kept: _Room, amend: Amend) -> Edited | Deleted | Refused:
+        target = amend.target or _last_of(kept, amend.person)
+        message = kept[target] if kept.kept(target) else None
+        mine = message is not None and kept.authors[target - kept.first] == amend.person
+        if not isinstance(message, Message) or not mine or message.deleted:
+            return Refused(amend.n, NoSuchMessage.code, NoSuchMessage.says)
+        seq = kept.head + 1
+        if amend.text is not None:
+            kept.edits.setdefault(target, []).append(seq)
+            return Edited(seq, amend.ms, amend.name, amend.sender, amend.n, target, amend.text)
+        edits = [event for edit in kept.edits.pop(target, []) if isinstance(event := kept[edit], Edited)]
+        blanked: list[Event] = [msgspec.structs.replace(message, text="", deleted=seq)]
+        blanked += [msgspec.structs.replace(edit, text="") for edit in edits]
+        for event in blanked:
+            self._bytes += weight(event) - weight(kept[event.seq])
+            kept.replace(event)
+        return Deleted(seq, amend.ms, amend.name, amend.sender, amend.n, target)
+
+    def _append(self, name: str, room: _Room, event: Message | Edited | Deleted, person: bytes) -> None:
+        room.head, room.ms = event.seq, event.ms
         room.events.append(event)
+        room.authors.append(person)
         self._bytes += weight(event)
-        self._speaking[send.room] = room
-        self._speaking.move_to_end(send.room)
+        self._speaking[name] = room
+        self._speaking.move_to_end(name)
         if len(room.events) > self.keep:
             self._drop(room)
         while self._bytes > self.keep_bytes:
@@ -99,10 +276,9 @@ class MemoryStore:
             self._drop(quiet)
             if not quiet.events:
                 del self._speaking[name]
-        return event
 
     def _drop(self, room: _Room) -> None:
-        self._bytes -= weight(room.events.popleft())
+        self._bytes -= weight(room.drop())
 
     def _used(self, client: bytes, n: int, answer: Ack | Refused) -> None:
         record = self._clients.get(client)
@@ -124,4 +300,14 @@ class MemoryStore:
         stamp = greeting.stamp
         vouched = stamp is None or (stamp.run == self._run and stamp.turn <= self._turn)
         record = self._clients.get(greeting.client, ClientRecord())
-        return Greeted(ClientRecord(record.last, dict(record.outcomes)), vouched)
+        marks = dict(self._marks.get(greeting.person, {}))
+        return Greeted(ClientRecord(record.last, dict(record.outcomes)), vouched, marks)
+
+
+def _last_of(room: _Room, person: bytes) -> int:
+    """The number of a person's last message that is not deleted; 0 if there is none."""
+    for seq in range(room.head, max(room.head - LOOKBACK, room.first - 1), -1):
+        event = room[seq]
+        if isinstance(event, Message) and not event.deleted and room.authors[seq - room.first] == person:
+            return seq
+    return 0

@@ -3,9 +3,26 @@
 from __future__ import annotations
 
 import pytest
-from dialogue import Dialogue, presences
+from dialogue import DAY, Dialogue, presences
 
-from zchat.messages import Done, Join, Joined, Leave, Ping, Pong, Presence, RoomInfo, RoomList, Rooms, Who
+from zchat.messages import (
+    Bye,
+    Done,
+    Edit,
+    Join,
+    Joined,
+    Leave,
+    Mark,
+    Nick,
+    Ping,
+    Pong,
+    Presence,
+    Reply,
+    RoomInfo,
+    RoomList,
+    Rooms,
+    Who,
+)
 
 
 def test_joining_tells_the_head_and_who_is_there(talk: Dialogue) -> None:
@@ -82,12 +99,12 @@ def test_rooms_are_listed_in_order_by_pages() -> None:
     talk = Dialogue(page=2)
     ann = talk.person("ann", "b", "d", "a")
     ann.says("x", "c")
-    ann.says("x", "@ann")
+    c = RoomInfo("c", 0, 1, DAY)
     assert ann.asks(Rooms(3)) == [RoomList(3, (RoomInfo("a", 1, 0), RoomInfo("b", 1, 0)), more=True)]
-    assert ann.asks(Rooms(4, "b")) == [RoomList(4, (RoomInfo("c", 0, 1), RoomInfo("d", 1, 0)), more=True)]
+    assert ann.asks(Rooms(4, "b")) == [RoomList(4, (c, RoomInfo("d", 1, 0)), more=True)]
     assert ann.asks(Rooms(5, "d")) == [RoomList(5, (RoomInfo("lobby", 0, 0),), more=False)]
     assert ann.asks(Rooms(6, "~")) == [RoomList(6, (), more=False)]
-    assert ann.asks(Rooms(7, "bb")) == [RoomList(7, (RoomInfo("c", 0, 1), RoomInfo("d", 1, 0)), more=True)]
+    assert ann.asks(Rooms(7, "bb")) == [RoomList(7, (c, RoomInfo("d", 1, 0)), more=True)]
 
 
 def test_a_visitor_may_look(talk: Dialogue) -> None:
@@ -109,3 +126,56 @@ def test_lists_wait_their_turn() -> None:
     assert sum(answered) == 50
     assert max(answered) == 2
     assert bob.asks(Ping(1)) == [Pong(1)]
+
+
+def infos(answers: list[Reply]) -> list[RoomInfo]:
+    (answer,) = answers
+    assert isinstance(answer, RoomList), answer
+    return list(answer.rooms)
+
+
+def test_rooms_tell_when_they_last_spoke_and_what_is_unread(talk: Dialogue) -> None:
+    ann, bob = talk.person("ann", "lobby"), talk.person("bob")
+    for text in "abc":
+        bob.says(text)
+    bob.asks(Edit(4, "lobby", 1, "A"))
+    assert infos(ann.asks(Rooms(1))) == [RoomInfo("lobby", 1, 4, DAY)]
+    ann.asks(Mark(1, "lobby", 1))
+    assert infos(ann.asks(Rooms(1))) == [RoomInfo("lobby", 1, 4, DAY, 3)]
+    ann.asks(Mark(1, "lobby", 4))
+    assert infos(ann.asks(Rooms(1))) == [RoomInfo("lobby", 1, 4, DAY, 0)]
+    assert infos(bob.asks(Rooms(1))) == [RoomInfo("lobby", 1, 4, DAY)]
+    talk.passes(6)
+    again = Dialogue(talk.store).person("ann", person=ann.person)
+    assert infos(again.asks(Rooms(1))) == [RoomInfo("lobby", 0, 4, DAY, 0)]
+
+
+def test_ones_own_private_rooms_are_listed_behind_the_public_ones(talk: Dialogue) -> None:
+    ann, bob, eve = talk.person("ann"), talk.person("bob"), talk.person("eve")
+    bob.says("psst", "@ann")
+    ann.says("note", "@ann")
+    lobby = RoomInfo("lobby", 0, 0)
+    assert infos(ann.asks(Rooms(1))) == [lobby, RoomInfo("@bob", 2, 1, DAY, 1), RoomInfo("@ann", 1, 1, DAY, 0)]
+    assert infos(bob.asks(Rooms(1))) == [lobby, RoomInfo("@ann", 2, 1, DAY, 0)]
+    assert infos(eve.asks(Rooms(1))) == infos(talk.visitor().asks(Rooms(1))) == [lobby]
+    ann.asks(Mark(1, "@bob", 1))
+    bob.asks(Nick(1, "rob"), Bye(2))
+    assert infos(ann.asks(Rooms(1)))[1] == RoomInfo("@bob", 1, 1, DAY, 0)
+
+
+def test_private_rooms_come_with_the_last_page() -> None:
+    talk = Dialogue(page=2)
+    ann = talk.person("ann", "a", "b")
+    ann.says("note", "@ann")
+    assert [info.room for info in infos(ann.asks(Rooms(1)))] == ["a", "b"]
+    assert [info.room for info in infos(ann.asks(Rooms(1, "b")))] == ["lobby", "@ann"]
+
+
+def test_joining_tells_up_to_where_one_has_read(talk: Dialogue) -> None:
+    ann, bob = talk.person("ann", "lobby"), talk.person("bob")
+    assert ann.joins().mark is None
+    bob.says("x")
+    ann.asks(Mark(1, "lobby", 1))
+    assert ann.joins().mark == 1
+    assert talk.person("ann", person=ann.person).joins(quiet=True).mark == 1
+    assert bob.joins().mark is None

@@ -2,12 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from dialogue import DAY, Dialogue, Peer, texts
 
 from zchat import errors
 from zchat.broker.inputs import Received
-from zchat.messages import Ack, Bye, Join, Message, Nick, Private, Read, Refused, Reply, Rooms, Send
+from zchat.messages import (
+    Ack,
+    Bye,
+    Delete,
+    Deleted,
+    Edit,
+    Edited,
+    Event,
+    Join,
+    Message,
+    Nick,
+    Private,
+    Read,
+    Refused,
+    Reply,
+    Request,
+    Rooms,
+    Send,
+)
 from zchat.store.base import Append
 from zchat.store.memory import MemoryStore
 
@@ -217,10 +237,18 @@ def test_a_private_room_outlives_its_members_presence(talk: Dialogue) -> None:
     bob.asks(Bye(1))
     assert ann.says("two", room).seq == 2
     assert "peer='bob'" in str(ann.heard)
-    ann.n += 1
-    assert only_refused(ann.asks(Send(ann.n, "@bob", "three"))).code == "no-such-person"
     (kept,) = bob.returns().hello().private
     assert (kept.room, kept.peer, kept.head) == (room, "ann", 2)
+
+
+def test_a_private_message_waits_for_who_is_away(talk: Dialogue) -> None:
+    ann, bob = talk.person("ann"), talk.person("bob")
+    bob.asks(Bye(1))
+    ack = ann.says("are you there?", "@Bob")
+    talk.person("bob")  # the name is free, and another has it now
+    ann.says("who is that?", "@bob")
+    welcome = bob.returns().hello(name=None)
+    assert [(kept.room, kept.peer, kept.head) for kept in welcome.private] == [(ack.room, "ann", 1)]
 
 
 def test_one_may_write_to_oneself(talk: Dialogue) -> None:
@@ -270,3 +298,200 @@ def test_the_work_of_a_turn_is_in_order(talk: Dialogue) -> None:
     assert [send.text for send in work.sends if isinstance(send, Append)] == ["1", "2", "3"]
     assert {new.room for new in work.rooms} == {"den"}
     talk.hub.committed(talk.store.commit(work))
+
+
+# Edits and deletions -------------------------------------------------------------------------------------------------
+
+
+def event(talk: Dialogue) -> Event:
+    """What the last turn published."""
+    (published,) = talk.published().events
+    return published
+
+
+def test_an_edit_is_an_event_of_its_own(talk: Dialogue) -> None:
+    ann = talk.person("ann", "lobby")
+    ann.says("frist")
+    assert ann.asks(Edit(2, "#Lobby", 1, "first")) == [Ack(2, "lobby", 2, DAY)]
+    edited = event(talk)
+    assert isinstance(edited, Edited)
+    assert (edited.seq, edited.ms, edited.name, edited.n) == (2, DAY, "ann", 2)
+    assert (edited.target, edited.text) == (1, "first")
+    assert ann.asks(Send(3, "lobby", "next")) == [Ack(3, "lobby", 3, DAY)]
+
+
+def test_a_deletion_is_an_event_of_its_own_and_leaves_no_text(talk: Dialogue) -> None:
+    ann = talk.person("ann", "lobby")
+    ann.says("secret one")
+    ann.asks(Edit(2, "lobby", 1, "secret two"))
+    assert ann.asks(Delete(3, "lobby", 1)) == [Ack(3, "lobby", 3, DAY)]
+    deleted = event(talk)
+    assert isinstance(deleted, Deleted)
+    assert (deleted.seq, deleted.ms, deleted.name, deleted.n, deleted.target) == (3, DAY, "ann", 3, 1)
+    assert "secret" not in str(ann.asks(Read(1, "lobby", 0, 9)))
+
+
+def test_by_default_it_is_the_last_of_the_person_in_that_room(talk: Dialogue) -> None:
+    ann, bob = talk.person("ann"), talk.person("bob")
+    other = talk.person("ann", person=ann.person)
+    ann.says("1")
+    other.says("2")
+    ann.says("elsewhere", "den")
+    bob.says("3")
+    ann.asks(Edit(3, "lobby", 0, "two"))
+    edited = event(talk)
+    assert isinstance(edited, Edited)
+    assert (edited.target, edited.text) == (2, "two")
+    targets = []
+    for n in (4, 5):
+        ann.asks(Delete(n, "lobby", 0))
+        deleted = event(talk)
+        assert isinstance(deleted, Deleted)
+        targets.append(deleted.target)
+    assert targets == [2, 1]
+    assert only_refused(ann.asks(Delete(6, "lobby", 0))).code == "no-such-message"
+
+
+def test_what_is_written_is_the_persons_whichever_client_and_name_it_was(talk: Dialogue) -> None:
+    ann = talk.person("ann")
+    ann.says("from here")
+    ann.asks(Bye(1))
+    eve = talk.person("ann")  # the name is another's now
+    assert only_refused(eve.asks(Edit(1, "lobby", 1, "forged"))).code == "no-such-message"
+    assert only_refused(eve.asks(Delete(2, "lobby", 0))).code == "no-such-message"
+    back = talk.person("anna", person=ann.person)
+    assert back.asks(Edit(1, "lobby", 1, "from there")) == [Ack(1, "lobby", 2, DAY)]
+    assert "name='anna'" in str(event(talk))
+
+
+@pytest.mark.parametrize("make", [lambda n, seq: Edit(n, "lobby", seq, "x"), lambda n, seq: Delete(n, "lobby", seq)])
+def test_no_other_message_can_be_changed(talk: Dialogue, make: Callable[[int, int], Request]) -> None:
+    ann, bob = talk.person("ann"), talk.person("bob")
+    ann.says("1")
+    bob.says("2")
+    bob.says("3")
+    bob.asks(Edit(3, "lobby", 3, "three"), Delete(4, "lobby", 2))
+    details = set()
+    for n, seq in enumerate((1, 2, 4, 5, 6, 2**31, BIGGEST), 5):  # another's, deleted, an edit, a deletion, not there
+        refused = only_refused(bob.asks(make(n, seq)))
+        assert refused.code == "no-such-message"
+        details.add(refused.detail)
+        assert talk.effects.published == {}
+    assert len(details) == 1
+    assert talk.store.rooms()[0].head == 5
+
+
+def test_what_is_no_longer_kept_cannot_be_changed() -> None:
+    talk = Dialogue(MemoryStore(keep=2))
+    ann = talk.person("ann")
+    for text in "abc":
+        ann.says(text)
+    assert only_refused(ann.asks(Edit(4, "lobby", 1, "x"))).code == "no-such-message"
+    assert ann.asks(Edit(5, "lobby", 2, "B")) == [Ack(5, "lobby", 4, DAY)]
+
+
+def test_a_refused_change_uses_its_number_up_and_a_repeat_gets_its_outcome_again(talk: Dialogue) -> None:
+    ann = talk.person("ann")
+    ann.says("1")
+    refused = ann.asks(Delete(2, "lobby", 7))
+    edited = ann.asks(Edit(3, "lobby", 1, "one"))
+    deleted = ann.asks(Delete(4, "lobby", 0))
+    for answers, repeat in (
+        (refused, Delete(2, "lobby", 1)),
+        (edited, Edit(3, "lobby", 1, "!")),
+        (deleted, Send(4, "lobby", "!")),
+    ):
+        assert ann.asks(repeat) == answers
+        assert talk.effects.published == {}
+    assert ann.returns().hello().last == 4
+    assert only_refused(ann.asks(Edit(9, "lobby", 1, "x"))).code in ("out-of-order", "unknown-session")
+
+
+def test_what_is_refused_at_once_uses_its_number_up_too(talk: Dialogue) -> None:
+    ann = talk.person("ann")
+    ann.says("1")
+    for request, code in (
+        (Edit(2, "nowhere", 1, "x"), "no-such-room"),
+        (Delete(3, "two words", 1), "name-invalid"),
+        (Edit(4, "lobby", 1, "x" * 16_385), "too-long"),
+        (Edit(5, "lobby", 1, "\x1b[2J"), "bad-request"),
+    ):
+        assert ann.refused(request) == code
+    assert ann.asks(Edit(6, "lobby", 1, "one")) == [Ack(6, "lobby", 2, DAY)]
+    assert "nowhere" not in talk.hub.rooms.by_name
+
+
+def test_a_visitor_has_nothing_to_change(talk: Dialogue) -> None:
+    visitor = talk.visitor()
+    assert visitor.refused(Edit(1, "lobby", 0, "x")) == visitor.refused(Delete(1, "lobby", 0)) == "name-needed"
+
+
+def test_a_change_that_could_not_be_stored_may_be_tried_again(talk: Dialogue) -> None:
+    ann = talk.person("ann")
+    ann.says("1")
+    talk.broken = True
+    for request in (Edit(2, "lobby", 1, "one"), Delete(2, "lobby", 1)):
+        assert only_refused(ann.asks(request)).code == "store-unavailable"
+    talk.broken = False
+    assert ann.asks(Edit(2, "lobby", 1, "one")) == [Ack(2, "lobby", 2, DAY)]
+
+
+def test_a_change_in_a_room_that_the_store_does_not_have_yet(talk: Dialogue) -> None:
+    talk.broken = True
+    talk.turn()
+    talk.broken = False
+    ann = talk.person("ann")
+    assert only_refused(ann.asks(Edit(1, "lobby", 1, "x"))).code == "no-such-message"
+    talk = Dialogue()
+    talk.broken = True
+    talk.turn()
+    talk.broken = False
+    assert only_refused(talk.person("ann").asks(Delete(1, "lobby", 0))).code == "no-such-message"
+
+
+def test_what_is_said_and_changed_in_one_turn(talk: Dialogue) -> None:
+    ann = talk.person("ann")
+    acks = ann.asks(Send(1, "lobby", "1"), Edit(2, "lobby", 0, "one"), Delete(3, "lobby", 0), Delete(4, "lobby", 0))
+    assert acks[:3] == [Ack(n, "lobby", n, DAY) for n in (1, 2, 3)]
+    assert isinstance(acks[3], Refused)
+    assert [type(event) for event in talk.published().events] == [Message, Edited, Deleted]
+    assert "one" not in str(ann.asks(Read(1, "lobby", 0, 9)))
+
+
+def test_in_a_private_room_both_hear_it_and_nobody_else(talk: Dialogue) -> None:
+    ann, bob, eve = (talk.person(name, "lobby") for name in ("ann", "bob", "eve"))
+    room = ann.says("frist", "@bob").room
+    ann.asks(Edit(2, "@bob", 0, "first"))
+    for peer, other in ((ann, "bob"), (bob, "ann")):
+        private = peer.heard[0]
+        assert isinstance(private, Private)
+        (edited,) = private.events
+        assert isinstance(edited, Edited)
+        assert (private.room, private.peer, edited.seq, edited.target, edited.text) == (room, other, 2, 1, "first")
+    assert eve.heard == []
+    assert talk.effects.published == {}
+    ann.asks(Delete(3, room, 1))
+    assert "Deleted" in str(bob.heard)
+    assert eve.heard == []
+
+
+def test_in_anothers_private_room_there_is_nothing_to_change(talk: Dialogue) -> None:
+    ann, eve = talk.person("ann"), talk.person("eve")
+    talk.person("bob")
+    room = ann.says("psst", "@bob").room
+    nowhere = "@" + "0" * 24
+    answers = [
+        only_refused(eve.asks(request))
+        for request in (Edit(1, room, 1, "x"), Edit(2, nowhere, 1, "x"), Delete(3, room, 1), Delete(4, "@bob", 0))
+    ]
+    assert {(answer.code, answer.detail) for answer in answers} == {("no-such-room", errors.NoSuchRoom.says)}
+
+
+def test_by_a_name_that_is_anothers_now_the_last_said_to_that_one_is_meant(talk: Dialogue) -> None:
+    ann, bob = talk.person("ann"), talk.person("bob")
+    ann.says("to the first", "@bob")
+    bob.asks(Bye(1))
+    other = talk.person("bob")
+    room = ann.says("to the second", "@bob").room
+    assert ann.asks(Delete(3, "@bob", 0))[-1] == Ack(3, room, 2, DAY)
+    assert "Deleted" in str(other.heard)

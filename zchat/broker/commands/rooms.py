@@ -6,6 +6,7 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from zchat import errors, names
+from zchat.broker.rooms import Room
 from zchat.broker.sessions import Session
 from zchat.messages import Done, Join, Joined, Leave, RoomInfo, RoomList, Rooms
 
@@ -24,7 +25,8 @@ def join(hub: Hub, session: Session, request: Join) -> None:
     def answer() -> None:
         count = len(room.roster)
         told = tuple(room.roster.names()) if count <= hub.settings.named_members else ()
-        hub.sessions.reply(session, Joined(request.q, room.name, room.head, room.roster.version, count, told))
+        mark = hub.marks.of(session.person).get(room.name)
+        hub.sessions.reply(session, Joined(request.q, room.name, room.head, room.roster.version, count, told, mark))
 
     hub.turn.after(answer)
 
@@ -36,13 +38,25 @@ def leave(hub: Hub, session: Session, request: Leave) -> None:
 
 
 def rooms(hub: Hub, session: Session, request: Rooms) -> None:
-    """Which public rooms there are."""
+    """Which public rooms there are, and after the last of them the person's private ones."""
 
     def answer() -> None:
         start = bisect_right(hub.rooms.public, request.after)
         end = start + hub.settings.page
-        found = (hub.rooms.by_name[name] for name in hub.rooms.public[start:end])
-        listed = tuple(RoomInfo(room.name, len(room.roster), room.head) for room in found)
-        hub.sessions.reply(session, RoomList(request.q, listed, more=end < len(hub.rooms.public)))
+        found = [hub.rooms.by_name[name] for name in hub.rooms.public[start:end]]
+        more = end < len(hub.rooms.public)
+        mine = [] if more else hub.rooms.private(session.person)
+        listed = tuple(_info(hub, session, room) for room in (*found, *mine))
+        hub.sessions.reply(session, RoomList(request.q, listed, more))
 
     hub.later(session, min(len(hub.rooms.public), hub.settings.page), answer)
+
+
+def _info(hub: Hub, session: Session, room: Room) -> RoomInfo:
+    mark = hub.marks.of(session.person).get(room.name)
+    unread = None if mark is None else max(room.head - mark, 0)
+    if not room.members:
+        return RoomInfo(room.name, len(room.roster), room.head, room.ms, unread)
+    here = sum(any(hub.sessions.of(person)) for person in set(room.members))
+    unread = room.head if unread is None else unread
+    return RoomInfo(f"@{hub.peer_name(room, session.person)}", here, room.head, room.ms, unread)

@@ -38,9 +38,11 @@ def hello(hub: Hub, peer: bytes, request: Hello) -> None:
     def welcome(greeted: Greeted) -> None:
         opened.sends = Client(greeted.record, greeted.record.last)
         opened.beat = hub.turn.number
+        if any(hub.sessions.of(opened.person)):  # it may be over again in the same turn
+            hub.marks.came(opened.person, greeted.marks)
         hub.sessions.reply(opened, _welcome(hub, opened, request.q, greeted, resumed=resumed))
 
-    hub.greet(session, peer, request.q, Greeting(session.client, request.stamp), welcome)
+    hub.greet(session, peer, request.q, Greeting(session.client, request.stamp, session.person), welcome)
 
 
 def _resumed(hub: Hub, request: Hello) -> Session | None:
@@ -62,7 +64,11 @@ def _opened(hub: Hub, peer: bytes, request: Hello) -> Session:
 
 def _welcome(hub: Hub, session: Session, q: int, greeted: Greeted, *, resumed: bool) -> Welcome:
     settings = hub.settings
-    mine = hub.rooms.private(session.person)
+    marks = hub.marks.of(session.person)
+    private = tuple(
+        PrivateRoom(room.name, hub.peer_name(room, session.person), room.head, marks.get(room.name, 0))
+        for room in hub.rooms.private(session.person)
+    )
     return Welcome(
         q=q,
         session=session.token,
@@ -76,7 +82,7 @@ def _welcome(hub: Hub, session: Session, q: int, greeted: Greeted, *, resumed: b
         vouched=greeted.vouched,
         resumed=resumed,
         banner=settings.banner,
-        private=tuple(PrivateRoom(room.name, hub.peer_name(room, session.person), room.head) for room in mine),
+        private=private,
     )
 
 

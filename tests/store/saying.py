@@ -1,0 +1,104 @@
+"""What the tests of the stores share: how things are said to one, and asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from zchat.messages import Event, Message, Stamp
+from zchat.store.base import Amend, Append, Greeted, Greeting, NewRoom, Query, Span, Store, Work
+from zchat.store.retention import Retention
+from zchat.store.sqlite import SqliteStore, open_store
+
+ANN, BOB, CAT = b"ann" * 5 + b"!", b"bob" * 5 + b"!", b"cat" * 5 + b"!"
+BIGGEST = 2**63 - 1
+LOTS = 1 << 20
+MS = 1_700_000_000_000
+DAY = 24 * 3600 * 1000
+
+
+@dataclass(slots=True)
+class Watch:
+    """A clock that a test sets."""
+
+    now: float = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def append(n: int, text: str = "hi", room: str = "lobby", client: bytes = ANN, ms: int | None = None) -> Append:
+    """A message; the client is also its person, and the name is made of it."""
+    when = MS + n if ms is None else ms
+    return Append(room, client, n, when, client[:3].decode(), b"12345678", client, text)
+
+
+def amend(n: int, target: int, text: str | None, room: str = "lobby", client: bytes = ANN) -> Amend:
+    """An edit, or without a text a deletion, by `append`'s person."""
+    return Amend(room, client, n, MS + n, client[:3].decode(), b"12345678", client, target, text)
+
+
+def say(store: Store, *texts: str, room: str = "lobby", client: bytes = ANN, n: int = 1) -> list[Event]:
+    """Says these, each in a turn of its own, from send number n on."""
+    return [do(store, append(n + i, text, room, client)) for i, text in enumerate(texts)]
+
+
+def do(store: Store, send: Append | Amend) -> Event:
+    """Does one send in a turn of its own, and has it kept."""
+    (event,) = store.commit(Work([NewRoom(send.room)], [send])).sends
+    assert hasattr(event, "seq"), event
+    return event  # type: ignore[return-value]
+
+
+def greeted(store: Store, client: bytes = ANN, stamp: Stamp | None = None, person: bytes = b"") -> Greeted:
+    """What a store knows of a client."""
+    (found,) = store.commit(Work(greetings=[Greeting(client, stamp, person)])).greeted
+    assert found is not None
+    return found
+
+
+def read(store: Store, room: str = "lobby", after: int = 0) -> tuple[Event, ...]:
+    """All events of a room after a number, however many pages it takes."""
+    events: list[Event] = []
+    while found := store.read(room, after, 1000, LOTS).events:
+        events += found
+        after = found[-1].seq
+    return tuple(events)
+
+
+def history(store: Store, room: str = "lobby") -> list[Message]:
+    """All messages of a room as they are now."""
+    found: list[Message] = []
+    after, more = 0, True
+    while more:
+        part = store.history(room, Span(1000, after=after))
+        found += [event for event in part.events if isinstance(event, Message)]
+        after, more = part.edge, part.more
+    return found
+
+
+def texts(events: Sequence[Event]) -> list[str]:
+    """What messages say."""
+    return [event.text for event in events if isinstance(event, Message)]
+
+
+def search(store: Store, *words: str, **query: object) -> list[str]:
+    """The texts that a search finds, newest first."""
+    return [message.text for _, message in store.search(Query(words, **query))]  # type: ignore[arg-type]
+
+
+def settle(store: Store, ms: int = MS, *, idle: bool = True, watch: Watch | None = None) -> None:
+    """Has a store tidy up until there is nothing more to do at once, nor within a minute if there is a watch."""
+    for _ in range(100_000):
+        wait = store.tidy(ms, idle=idle)
+        if wait > 0:
+            if watch is None or wait > 60:
+                return
+            watch.now += wait
+    raise AssertionError("never done")
+
+
+def opened(folder: Path, retention: Retention | None = None, watch: Watch | None = None) -> SqliteStore:
+    """Opens a store whose clock stands still."""
+    return open_store(folder, retention or Retention(), clock=watch or Watch())

@@ -1,0 +1,189 @@
+"""Files that are not what was written: refused loudly, or all that is told of them is right."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from random import Random
+
+import pytest
+from store.saying import ANN, BOB, CAT, Watch, amend, append, do, opened, say, search, settle
+from store.test_sqlite import everything, filled
+
+from zchat import errors
+from zchat.messages import Refused
+from zchat.store.base import NewRoom, Refusal, Sending, Work
+from zchat.store.database import Database
+from zchat.store.sqlite import SqliteStore, open_store
+
+COPIES = int(os.environ.get("ZCHAT_DAMAGED_COPIES", "150"))
+"""Damaged copies of a database that are tried."""
+
+WORDS = ("uno", "three", "and", "word7")
+
+
+@pytest.fixture(name="_closed")
+def _closing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Has files closed that would be left as they are for good: these are copies."""
+    monkeypatch.setattr(Database, "abandon", Database.close)
+
+
+@pytest.fixture(name="original", scope="module")
+def _original(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with something of everything in it."""
+    folder = tmp_path_factory.mktemp("original") / "data"
+    store = open_store(folder, clock=Watch(), keep_outcomes=10)
+    filled(store)
+    sends: list[Sending] = [append(n, f"word{n} " * 20, "big", CAT) for n in range(1, 300)]
+    sends.append(Refusal(BOB, Refused(2, "too-long", "no")))
+    store.commit(Work([NewRoom("big")], sends))
+    do(store, amend(300, 7, "x" * 9000, "big", CAT))
+    settle(store)
+    search(store, "word7")
+    say(store, *(f"{n}" for n in range(47, 60)), n=47)
+    settle(store)
+    store.close()
+    return folder
+
+
+def asked(store: SqliteStore) -> tuple[list[object], list[list[str]]]:
+    """All that can be asked, and searches apart: the index has no checksums, and may find less."""
+    return [*everything(store)], [search(store, word, limit=1000) for word in WORDS]
+
+
+def damages(whole: bytes, random: Random) -> Iterator[bytes]:
+    """Damaged copies: bits and bytes flipped, pages swapped or emptied, the end cut off."""
+    pages = len(whole) // 4096
+    for n in range(COPIES):
+        copy = bytearray(whole)
+        match n % 10:
+            case 0:
+                del copy[random.randrange(len(copy)) :]
+            case 1:
+                del copy[4096 * random.randrange(pages) :]
+            case 2:
+                page = random.randrange(pages)
+                copy[page * 4096 : page * 4096 + 4096] = bytes(4096)
+            case 3:
+                a, b = (4096 * page for page in random.sample(range(pages), 2))
+                copy[a : a + 4096], copy[b : b + 4096] = copy[b : b + 4096], copy[a : a + 4096]
+            case 4:
+                start = 512 * random.randrange(len(copy) // 512)
+                copy[start : start + 512] = random.randbytes(512)
+            case 5 | 6:  # where a page says what is in it
+                copy[4096 * random.randrange(pages) + random.randrange(100)] ^= 1 << random.randrange(8)
+            case _:
+                copy[random.randrange(len(copy))] ^= 1 << random.randrange(8)
+        yield bytes(copy)
+
+
+@pytest.mark.usefixtures("_closed")
+def test_no_damage_is_told_as_if_it_were_true(original: Path, folder: Path) -> None:
+    shutil.copytree(original, folder)
+    store = opened(folder)
+    told, hits = asked(store)
+    store.close()
+    whole = (original / "zchat.db").read_bytes()
+    refused = unharmed = 0
+    for n, copy in enumerate(damages(whole, Random(1))):
+        for path in folder.iterdir():
+            path.unlink()
+        (folder / "zchat.db").write_bytes(copy)
+        store = None  # type: ignore[assignment]
+        try:
+            store = opened(folder)
+            now, found = asked(store)
+            assert now == told, n
+            assert all(set(some) <= set(every) for some, every in zip(found, hits, strict=True)), n
+        except (errors.StoreDamaged, errors.DataUnusable) as error:
+            refused += "\n" not in str(error)
+        else:
+            unharmed += 1
+        finally:
+            if store is not None:
+                store.close()
+    assert refused + unharmed == COPIES  # each refusal is one line
+    assert refused > COPIES // 3
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM {} WHERE rowid = (SELECT max(rowid) FROM {})",
+        "DELETE FROM {} WHERE rowid = (SELECT min(rowid) FROM {})",
+    ],
+)
+@pytest.mark.parametrize("table", ["rooms", "heads", "persons", "events", "names", "runs", "turns"])
+@pytest.mark.usefixtures("_closed")
+def test_a_row_that_is_lost_is_missed(original: Path, folder: Path, table: str, statement: str) -> None:
+    _tamper(original, folder, statement.format(table, table))
+    with pytest.raises(errors.StoreDamaged):
+        opened(folder)
+
+
+@pytest.mark.parametrize("table", ["meta", "members", "marks", "clients", "refused"])
+@pytest.mark.usefixtures("_closed")
+def test_any_row_that_is_lost_is_missed(original: Path, folder: Path, table: str) -> None:
+    _tamper(original, folder, f"DELETE FROM {table}")  # noqa: S608
+    with pytest.raises(errors.StoreDamaged):
+        opened(folder)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "UPDATE events SET author = author + 1 WHERE id = 1 << 40 | 5",
+        "UPDATE events SET link = 0 WHERE link",
+        "UPDATE events SET body = (SELECT body FROM events WHERE id = 1 << 40 | 6) WHERE id = 1 << 40 | 5",
+        "DELETE FROM events WHERE id = 1 << 40 | 5",
+        "UPDATE events SET id = 1 << 40 | 500 WHERE id = 1 << 40 | 5",
+        "UPDATE heads SET head = head + 1",
+        "UPDATE heads SET first = first + 1",
+        "UPDATE members SET person = 3 - person",
+        "UPDATE marks SET seq = 0",
+        "UPDATE names SET person = x'00'",
+        "UPDATE clients SET last = last - 1",
+        "UPDATE runs SET begins = begins + 100 WHERE begins = (SELECT max(begins) FROM runs)",
+        "UPDATE meta SET value = x'07' WHERE key = 'folded'",
+        "ALTER TABLE marks RENAME COLUMN seq TO sec",
+        "DROP TABLE docs",
+        "DROP TABLE words",
+    ],
+)
+@pytest.mark.usefixtures("_closed")
+def test_what_was_changed_is_noticed(original: Path, folder: Path, change: str) -> None:
+    _tamper(original, folder, change)
+    with pytest.raises(errors.StoreDamaged), closing(opened(folder)) as store:
+        everything(store)
+
+
+def _tamper(original: Path, folder: Path, statement: str) -> None:
+    shutil.copytree(original, folder)
+    database = Database(folder / "zchat.db")
+    database.execute(statement)
+    database.close()
+
+
+def test_all_of_them_are_told_of(original: Path, folder: Path) -> None:
+    shutil.copytree(original, folder)
+    store = opened(folder)
+    for table in (
+        "rooms",
+        "heads",
+        "persons",
+        "events",
+        "names",
+        "runs",
+        "turns",
+        "meta",
+        "members",
+        "marks",
+        "clients",
+    ):
+        assert store._db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] > 0, table  # noqa: S608
+    assert store._db.execute("SELECT count(*) FROM refused").fetchone() != (0,)
+    assert {ANN, BOB, CAT} == {row[0] for row in store._db.execute("SELECT person FROM persons")}
+    store.close()

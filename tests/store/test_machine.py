@@ -1,0 +1,196 @@
+"""The store on disk does what the one in memory does, whatever is asked of it and however often it is opened anew."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from store.saying import ANN, BOB, CAT, LOTS, MS, Watch, opened
+
+from zchat.messages import Message, Refused
+from zchat.store.base import (
+    Amend,
+    Append,
+    Greeting,
+    KnownName,
+    Member,
+    NewRoom,
+    Query,
+    ReadMark,
+    Refusal,
+    Sending,
+    Span,
+    Work,
+)
+from zchat.store.memory import MemoryStore
+from zchat.store.sqlite import SqliteStore
+
+ROOMS = {"lobby": (), "den": (), "@x": (Member(ANN, "ann"), Member(BOB, "bob"))}
+TEXTS = st.sampled_from(["apple", "Apple pie", "banana", "the apple, again", "", "🎉", "x" * 5000])
+WHO = st.sampled_from([ANN, BOB, CAT])
+ROOM = st.sampled_from(list(ROOMS))
+SENDS = st.lists(
+    st.tuples(
+        WHO,
+        ROOM,
+        st.one_of(
+            TEXTS,
+            st.tuples(st.integers(0, 12), st.one_of(TEXTS, st.none())),
+            st.just(Refused(0, "too-long", "why", 3, 4)),
+        ),
+    ),
+    max_size=6,
+)
+
+
+class Machine(RuleBasedStateMachine):
+    """Drives both side by side."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp())
+        self.watch = Watch()
+        self.memory = MemoryStore()
+        self.disk = self.open()
+        self.last = dict.fromkeys((ANN, BOB, CAT), 0)
+        self.ms = MS
+
+    def open(self) -> SqliteStore:
+        store = opened(self.folder, watch=self.watch)
+        store._db.execute("PRAGMA synchronous = OFF")  # no power is lost here, and it is many turns
+        return store
+
+    def teardown(self) -> None:
+        self.disk.close()
+        shutil.rmtree(self.folder)
+
+    def do(self, work: Work) -> None:
+        """Has both do it."""
+        ours, theirs = self.disk.commit(work), self.memory.commit(work)
+        assert ours.sends == theirs.sends
+        for mine, other in zip(ours.greeted, theirs.greeted, strict=True):
+            assert mine is not None
+            assert other is not None
+            assert (mine.record, mine.marks) == (other.record, other.marks)
+
+    @initialize()
+    def rooms(self) -> None:
+        self.do(Work([NewRoom(room, members) for room, members in ROOMS.items()]))
+
+    @rule(
+        sends=SENDS,
+        marks=st.lists(st.tuples(WHO, ROOM, st.integers(0, 9)), max_size=2),
+        names=st.lists(st.tuples(st.sampled_from("abc"), WHO), max_size=2),
+        greetings=st.lists(st.tuples(WHO, WHO), max_size=2),
+    )
+    def turn(
+        self,
+        sends: list[tuple[bytes, str, str | tuple[int, str | None] | Refused]],
+        marks: list[tuple[bytes, str, int]],
+        names: list[tuple[str, bytes]],
+        greetings: list[tuple[bytes, bytes]],
+    ) -> None:
+        work = Work(
+            marks=[ReadMark(*mark) for mark in marks],
+            names=[KnownName(key, key.upper(), person) for key, person in names],
+            greetings=[Greeting(client, None, person) for client, person in greetings],
+        )
+        for who, room, what in sends:
+            self.last[who] += 1
+            self.ms += 1
+            work.sends.append(self._send(who, room, what))
+        self.do(work)
+
+    def _send(self, who: bytes, room: str, what: str | tuple[int, str | None] | Refused) -> Sending:
+        n, name = self.last[who], who[:3].decode()
+        match what:
+            case str():
+                return Append(room, who, n, self.ms, name, who[:8], who, what)
+            case (target, text):
+                return Amend(room, who, n, self.ms, name, who[:8], who, target, text)
+        return Refusal(who, Refused(n, what.code, what.detail, what.expected, what.retry_ms))
+
+    @rule(seconds=st.sampled_from([0.0, 2.0, 90.0]), idle=st.booleans())
+    def tidy(self, seconds: float, *, idle: bool) -> None:
+        self.watch.now += seconds
+        for _ in range(100):
+            if self.disk.tidy(self.ms, idle=idle) > 0:
+                break
+
+    @rule()
+    def reopen(self) -> None:
+        stamp = self.disk.stamp
+        self.disk.close()
+        self.disk = self.open()
+        assert self.disk.warnings == []
+        (told,) = self.disk.commit(Work(greetings=[Greeting(ANN, stamp)])).greeted
+        assert told is not None
+        assert told.vouched
+
+    @rule()
+    def crash(self) -> None:
+        kept = {path.name: path.read_bytes() for path in self.folder.iterdir() if path.suffix != ".db-shm"}
+        self.disk.close()
+        for name, content in kept.items():
+            (self.folder / name).write_bytes(content)
+        self.disk = self.open()
+        assert self.disk.warnings == []
+
+    @precondition(lambda self: self.disk.counts()[1] > 0)
+    @rule(work=SENDS)
+    def fail(self, work: list[tuple[bytes, str, str | tuple[int, str | None] | Refused]]) -> None:
+        try:
+            with self.disk.whole():
+                self.disk.commit(Work(sends=[self._send(*one) for one in work]))
+                raise ZeroDivisionError
+        except ZeroDivisionError:
+            pass
+
+    @rule(
+        room=ROOM,
+        limit=st.integers(0, 9),
+        after=st.one_of(st.none(), st.integers(0, 20)),
+        before=st.integers(0, 20),
+        since=st.one_of(st.just(0), st.integers(MS, MS + 40)),
+        size=st.sampled_from([0, 200, 6000, LOTS]),
+    )
+    def look(self, room: str, limit: int, after: int | None, before: int, since: int, size: int) -> None:
+        span = Span(limit, after, before, since, size)
+        assert self.disk.history(room, span) == self.memory.history(room, span)
+        assert self.disk.read(room, before, limit, size) == self.memory.read(room, before, limit, size)
+
+    @rule(
+        words=st.lists(st.sampled_from(["apple", "PIE", "banana", "again", "x" * 5000, "🎉"]), max_size=2),
+        rooms=st.one_of(st.none(), st.lists(ROOM, max_size=2)),
+        private=st.lists(ROOM, max_size=1),
+        name=st.sampled_from(["", "ann", "BOB"]),
+        since=st.one_of(st.just(0), st.integers(MS, MS + 40)),
+        limit=st.sampled_from([1, 3, 1000]),
+    )
+    def search(
+        self, words: list[str], rooms: list[str] | None, private: list[str], name: str, since: int, limit: int
+    ) -> None:
+        query = Query(tuple(words), None if rooms is None else tuple(rooms), tuple(private), name, since, limit)
+        assert self.disk.search(query) == self.memory.search(query)
+
+    @invariant()
+    def same(self) -> None:
+        assert {record.room: record for record in self.disk.rooms()} == {
+            record.room: record for record in self.memory.rooms()
+        }
+        assert self.disk.names() == self.memory.names()
+
+    @invariant()
+    def folded(self) -> None:
+        for room in ROOMS:
+            shown = self.disk.history(room, Span(1000)).events
+            assert shown == self.memory.history(room, Span(1000)).events
+            assert all(isinstance(event, Message) for event in shown)
+
+
+TestMachine = Machine.TestCase
+TestMachine.settings = settings(max_examples=15, stateful_step_count=25, deadline=None)

@@ -1,0 +1,533 @@
+"""The store on disk: what outlives it, and what it says when the disk does not do its part."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from store.saying import (
+    ANN,
+    BOB,
+    CAT,
+    LOTS,
+    MS,
+    Watch,
+    amend,
+    append,
+    do,
+    greeted,
+    history,
+    opened,
+    read,
+    say,
+    search,
+    settle,
+    texts,
+)
+
+from zchat import errors
+from zchat.messages import Ack, Message, Refused, Stamp
+from zchat.store.base import Greeting, KnownName, Member, NewRoom, ReadMark, Refusal, Work
+from zchat.store.sqlite import SqliteStore, open_store
+
+PAIR = (Member(ANN, "ann"), Member(BOB, "bob"))
+
+
+def everything(store: SqliteStore) -> list[Any]:
+    """All that can be asked of a store, but stamps."""
+    answers: list[Any] = [store.rooms(), store.names(), store.counts()]
+    for record in store.rooms():
+        answers += [read(store, record.room), history(store, record.room)]
+    for who in (ANN, BOB, CAT):
+        found = greeted(store, who, person=who)
+        answers.append((found.record, found.marks))
+    return answers
+
+
+def filled(store: SqliteStore) -> SqliteStore:
+    """Puts something of everything into a store."""
+    store.commit(
+        Work(
+            [NewRoom("lobby"), NewRoom("den"), NewRoom("@x", PAIR)],
+            [append(1, "one"), append(2, "two"), append(1, "three", "den", BOB), append(3, "four", "@x")],
+            marks=[ReadMark(ANN, "lobby", 2), ReadMark(BOB, "@x", 1)],
+            names=[KnownName("ann", "Ann", ANN), KnownName("bob", "Bob", BOB)],
+        )
+    )
+    do(store, amend(4, 1, "uno"))
+    do(store, amend(5, 2, None))
+    store.commit(Work(sends=[Refusal(ANN, Refused(6, "too-long", "why"))]))
+    say(store, *(f"and {n}" for n in range(7, 47)), n=7)
+    return store
+
+
+# What is kept --------------------------------------------------------------------------------------------------------
+
+
+def test_everything_outlives_the_store(folder: Path) -> None:
+    store = filled(opened(folder))
+    kept, stamp = everything(store), store.stamp
+    for _ in range(3):
+        store.close()
+        store = opened(folder)
+        assert store.warnings == []
+        assert everything(store) == kept
+        assert greeted(store, stamp=stamp).vouched
+        assert search(store, "uno") == ["uno"]
+    say(store, "more", n=99)
+    assert read(store)[-1].seq == 45
+    store.close()
+
+
+def test_closing_twice_is_harmless(folder: Path) -> None:
+    store = opened(folder)
+    store.close()
+    store.close()
+    assert sorted(path.name for path in folder.iterdir()) == ["lock", "zchat.db"]
+
+
+def test_files_are_the_owners_alone(folder: Path) -> None:
+    before = os.umask(0)
+    try:
+        store = filled(opened(folder / "deep"))
+    finally:
+        os.umask(before)
+    assert [path.stat().st_mode & 0o777 for path in (folder, folder / "deep")] == [0o700, 0o700]
+    files = {path.name: path.stat().st_mode & 0o777 for path in (folder / "deep").iterdir()}
+    assert files == dict.fromkeys(("lock", "zchat.db", "zchat.db-wal", "zchat.db-shm"), 0o600)
+    store.close()
+
+
+def test_a_second_one_is_refused(folder: Path) -> None:
+    store = opened(folder)
+    with pytest.raises(errors.DataUnusable, match=f"{folder} is in use by process {os.getpid()}: stop"):
+        opened(folder)
+    say(store, "goes on")
+    store.close()
+    opened(folder).close()
+
+
+def test_stamps_of_all_runs_are_vouched_for_up_to_their_ends(folder: Path) -> None:
+    ends: list[Stamp] = []
+    for n in range(1, 4):
+        store = opened(folder)
+        say(store, "x", n=n)
+        ends.append(store.stamp)
+        store.close()
+    store = opened(folder)
+    assert len({end.run for end in [*ends, store.stamp]}) == 4
+    assert [end.turn for end in ends] == sorted(end.turn for end in ends)
+    for end in [*ends, store.stamp]:
+        assert greeted(store, stamp=end).vouched
+        assert not greeted(store, stamp=Stamp(end.run, end.turn + 1)).vouched
+    assert not greeted(store, stamp=Stamp(b"whatever", 1)).vouched
+    store.close()
+
+
+def test_a_restored_copy_vouches_for_what_it_has_and_no_more(folder: Path, tmp_path: Path) -> None:
+    store = opened(folder)
+    say(store, "old")
+    old = store.stamp
+    with closing(sqlite3.connect(folder / "zchat.db")) as source, closing(sqlite3.connect(tmp_path / "copy")) as target:
+        source.backup(target)
+    say(store, "new", n=2)
+    new = store.stamp
+    store.close()
+    (tmp_path / "copy").replace(folder / "zchat.db")
+    store = opened(folder)
+    say(store, "other", "and more", n=2)
+    assert greeted(store, stamp=old).vouched
+    assert not greeted(store, stamp=new).vouched
+    store.close()
+
+
+def test_old_sends_are_folded_and_their_refusals_stay_known(folder: Path) -> None:
+    store = open_store(folder, clock=Watch(), keep_outcomes=20, window=10)
+    no = {n: Refused(n, "too-long", f"why {n}", 1, 2) for n in range(3, 60, 4)}
+    for n in range(1, 61):
+        send = Refusal(ANN, no[n]) if n in no else append(n)
+        store.commit(Work([NewRoom("lobby")], [send]))
+        settle(store, idle=False)
+    for n in range(1, 31):
+        say(store, "x", client=BOB, n=n)
+    settle(store)
+    for _ in range(2):
+        record = greeted(store).record
+        assert record.last == 60
+        assert record.outcomes == {n: no[n] for n in range(51, 61) if n in no}
+        assert list(greeted(store, BOB).record.outcomes) == list(range(21, 31))
+        store.close()
+        store = open_store(folder, clock=Watch(), keep_outcomes=20, window=10)
+    say(store, "again", n=61)
+    record = greeted(store).record
+    assert record.last == 61
+    assert record.outcomes == {n: no[n] for n in range(52, 61) if n in no} | {61: Ack(61, "lobby", 76, MS + 61)}
+    store.close()
+
+
+def test_clients_unheard_of_for_a_week_are_forgotten_wholly(folder: Path) -> None:
+    watch = Watch()
+    store = open_store(folder, clock=watch, keep_outcomes=0)
+    store.commit(Work([NewRoom("lobby")], [append(1), Refusal(ANN, Refused(2, "too-long", ""))]))
+    say(store, "x", client=BOB)
+    settle(store)
+    ms = MS
+    for day, known in ((3, True), (6, True), (8, False)):
+        while ms < MS + day * 24 * 3600_000:
+            ms += 3600_000
+            watch.now += 3600
+            settle(store, ms)
+        assert (greeted(store).record.last == 2) is known
+        assert (2 in greeted(store).record.outcomes) is known
+    assert greeted(store, BOB).record.last == 1  # of the last turn, which is never folded
+    store.close()
+
+
+def test_names_are_bounded(folder: Path) -> None:
+    store = open_store(folder, keep_people=3)
+    for key in "abcdbe":
+        store.commit(Work(names=[KnownName(key, key, b"p")]))
+    assert "".join(known.key for known in store.names()) == "dbe"
+    store.close()
+
+
+def test_a_whole_is_kept_or_not(folder: Path) -> None:
+    store = filled(opened(folder))
+    before = everything(store)
+    with pytest.raises(ZeroDivisionError), store.whole():  # noqa: PT012
+        say(store, *"abc", room="new", client=CAT)
+        do(store, amend(99, 1, None))
+        store.commit(Work(names=[KnownName("new", "new", CAT)], marks=[ReadMark(ANN, "new", 1)]))
+        with pytest.raises(errors.StoreRejected):
+            store.commit(Work(sends=[append(9, client=CAT), append(10, room="nowhere")]))
+        assert store.tidy(MS, idle=True) > 0
+        assert texts(read(store, "new")) == ["a", "b", "c"]
+        raise ZeroDivisionError
+    assert everything(store) == before
+    with store.whole():
+        say(store, *"abc", room="new", client=CAT)
+        with pytest.raises(errors.StoreRejected):
+            store.commit(Work(sends=[append(9, client=CAT), append(10, room="nowhere")]))
+    assert texts(read(store, "new")) == ["a", "b", "c"]
+    assert search(store, "uno") == ["uno"]
+    kept = everything(store)
+    store.close()
+    store = opened(folder)
+    assert everything(store) == kept
+    store.close()
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from store.saying import append, MS
+from zchat.store.base import NewRoom, Work
+from zchat.store.sqlite import open_store
+store = open_store(Path(sys.argv[1]))
+n = int(sys.argv[2])
+while True:
+    work = Work([NewRoom("lobby"), NewRoom("den")], [append(n, f"{n}"), append(n + 1, f"{n + 1}", "den")])
+    for event in store.commit(work).sends:
+        print(event.seq, event.n, flush=True)
+    n += 2
+    store.tidy(MS, idle=n % 3 == 0)
+"""
+
+
+def test_killed_at_any_moment_nothing_is_lost_that_was_acknowledged(folder: Path) -> None:
+    n = 1
+    acked: dict[int, int] = {}
+    for lines in (1, 30, 101, 250):
+        child = subprocess.Popen(
+            [sys.executable, "-c", KILLED, str(folder), str(n)],
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": "tests:."},
+        )
+        assert child.stdout is not None
+        said = [child.stdout.readline() for _ in range(lines)]
+        child.send_signal(signal.SIGKILL)
+        said += child.stdout.read().splitlines(keepends=True)
+        child.wait()
+        child.stdout.close()
+        acked |= {int(line.split()[1]): int(line.split()[0]) for line in said if line.endswith(b"\n")}
+        store = opened(folder)
+        kept = {
+            event.n: event.seq for room in ("lobby", "den") for event in read(store, room) if isinstance(event, Message)
+        }
+        assert acked.items() <= kept.items()
+        assert set(kept) == set(range(1, len(kept) + 1))
+        record = greeted(store).record
+        assert record.last == len(kept) == max(record.outcomes)
+        n = record.last + 1
+        store.close()
+
+
+# What the disk does --------------------------------------------------------------------------------------------------
+
+
+def limit(store: SqliteStore, pages: int | None) -> None:
+    """Makes the disk full as of now, or makes space."""
+    (now,) = store._db.execute("PRAGMA page_count").fetchone()
+    store._db.execute(f"PRAGMA max_page_count = {now + pages if pages is not None else 1 << 30}").fetchone()
+
+
+def test_a_full_disk_is_said_and_passes(folder: Path) -> None:
+    store = filled(opened(folder))
+    settle(store)
+    before, stamp = everything(store), store.stamp
+    limit(store, 0)
+    big = Work([NewRoom("new")], [append(1, "x" * 16_000, "new", CAT)] * 5, names=[KnownName("new", "new", CAT)])
+    for _ in range(3):
+        with pytest.raises(errors.StoreUnavailable, match="disk is full"):
+            store.commit(big)
+        assert everything(store) == before
+        assert store.stamp == stamp
+        assert search(store, "uno") == ["uno"]
+    limit(store, None)
+    assert [event.seq for event in store.commit(big).sends if isinstance(event, Message)] == [1, 2, 3, 4, 5]
+    store.close()
+    store = opened(folder)
+    assert len(read(store, "new")) == 5
+    store.close()
+
+
+def test_a_search_on_a_full_disk_finds_what_is_indexed(folder: Path) -> None:
+    store = opened(folder)
+    say(store, "one")
+    settle(store, watch=None)
+    assert search(store, "one") == ["one"]
+    store.commit(Work([], [append(n, " ".join(f"w{n}x{k}" for k in range(2000))) for n in range(2, 40)]))
+    limit(store, 0)
+    assert search(store, "one") == ["one"]
+    assert search(store, "w5x5") == []
+    limit(store, None)
+    assert len(search(store, "w5x5")) == 1
+    store.close()
+
+
+def test_what_cannot_be_written_is_unavailable_until_it_can(folder: Path) -> None:
+    store = filled(opened(folder))
+    store._db.execute("PRAGMA query_only = ON")
+    before = everything(store)
+    with pytest.raises(errors.StoreUnavailable, match="cannot be written"):
+        say(store, "no", n=99)
+    assert everything(store) == before
+    store._db.execute("PRAGMA query_only = OFF")
+    say(store, "yes", n=99)
+    store.close()
+
+
+def test_a_lock_on_the_database_passes(folder: Path) -> None:
+    store = opened(folder)
+    store._db.execute("PRAGMA busy_timeout = 0")
+    other = sqlite3.connect(folder / "zchat.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(errors.StoreUnavailable):
+        say(store, "no")
+    other.execute("ROLLBACK")
+    say(store, "yes")
+    other.close()
+    store.close()
+
+
+FAILS = """
+import resource, signal, sys
+from pathlib import Path
+from store.saying import append, say
+from zchat import errors
+from zchat.store.sqlite import open_store
+store = open_store(Path(sys.argv[1]))
+say(store, "one")
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+size = (Path(sys.argv[1]) / "zchat.db-wal").stat().st_size
+resource.setrlimit(resource.RLIMIT_FSIZE, (size, resource.RLIM_INFINITY))
+for n in range(2, 4):
+    try:
+        say(store, "two", n=n)
+    except errors.StoreFailed as error:
+        print(type(error).__name__, error)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY,) * 2)
+store.close()
+"""
+
+
+def test_a_failing_disk_stops_everything_and_the_files_are_left_as_they_are(folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", FAILS, str(folder)],
+        env={**os.environ, "PYTHONPATH": "tests:."},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    first, second = done.stdout.splitlines()
+    assert first == second
+    assert first.startswith("StoreFailed the disk failed")
+    assert (folder / "zchat.db-wal").stat().st_size
+    store = opened(folder)
+    assert texts(read(store)) == ["one"]
+    store.close()
+
+
+@dataclass
+class Failing:
+    """A connection that fails, instead of what it is asked."""
+
+    connection: sqlite3.Connection
+    error: Exception
+    on: str
+
+    def __call__(self, sql: str, *values: Any) -> Any:
+        if sql.startswith(self.on):
+            raise self.error
+        return self.connection.execute(sql, *values)
+
+
+def sqlite_error(code: int) -> sqlite3.Error:
+    """An error as sqlite3 raises it."""
+    error = sqlite3.OperationalError("as if")
+    error.sqlite_errorcode = code
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "raised", "lasts"),
+    [
+        (sqlite_error(sqlite3.SQLITE_FULL), errors.StoreUnavailable, False),
+        (sqlite_error(sqlite3.SQLITE_BUSY_SNAPSHOT), errors.StoreUnavailable, False),
+        (sqlite_error(sqlite3.SQLITE_IOERR_SHMSIZE), errors.StoreUnavailable, False),
+        (sqlite_error(sqlite3.SQLITE_CANTOPEN), errors.StoreUnavailable, False),
+        (sqlite_error(sqlite3.SQLITE_READONLY_DIRECTORY), errors.StoreUnavailable, False),
+        (sqlite_error(sqlite3.SQLITE_TOOBIG), errors.StoreRejected, False),
+        (sqlite3.InterfaceError("unsupported"), errors.StoreRejected, False),
+        (OverflowError("too large"), errors.StoreRejected, False),
+        (sqlite_error(sqlite3.SQLITE_IOERR_FSYNC), errors.StoreFailed, True),
+        (sqlite_error(sqlite3.SQLITE_CORRUPT_INDEX), errors.StoreDamaged, True),
+        (sqlite_error(sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY), errors.StoreDamaged, True),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("on", ["COMMIT", "INSERT INTO turns"])
+def test_each_error_has_its_meaning(
+    folder: Path, error: Exception, raised: type[errors.ZchatError], *, lasts: bool, on: str
+) -> None:
+    store = filled(opened(folder))
+    before = everything(store)
+    healthy = store._db.execute
+    store._db.execute = Failing(store._db.connection, error, on)
+    work = Work([NewRoom("new")], [append(1, room="new", client=CAT), append(47)], [Greeting(CAT, None)])
+    with pytest.raises(raised) as caught:
+        store.commit(work)
+    assert type(caught.value) is raised
+    assert "\n" not in str(caught.value)
+    store._db.execute = healthy
+    if lasts:
+        for again in (
+            lambda: store.read("lobby", 0, 1, LOTS),
+            lambda: store.tidy(MS, idle=True),
+            lambda: store.commit(work),
+        ):
+            with pytest.raises(raised):
+                again()
+    else:
+        assert everything(store) == before
+        assert [event.seq for event in store.commit(work).sends if isinstance(event, Message)] == [1, 45]
+    store.close()
+
+
+def test_what_cannot_be_kept_is_rejected(folder: Path) -> None:
+    store = filled(opened(folder))
+    before = everything(store)
+    for send in (append(47, "\ud800"), append(47, ms=2**63), append(2**63), append(47, room="nowhere")):
+        with pytest.raises(errors.StoreRejected):
+            store.commit(Work([], [append(46, "before"), send]))
+        assert everything(store) == before
+    store.close()
+
+
+# What is no data folder ----------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def without_rights() -> Iterator[None]:
+    """As somebody who is not root."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def _a_file(path: Path) -> None:
+    path.write_text("no folder")
+
+
+def _no_rights(path: Path) -> None:
+    path.mkdir(0o500)
+
+
+def _no_database(path: Path) -> None:
+    path.mkdir()
+    (path / "zchat.db").write_text("x" * 5000)
+
+
+def _empty(path: Path) -> None:
+    path.mkdir()
+    (path / "zchat.db").touch()
+
+
+def _of_another(path: Path) -> None:
+    path.mkdir()
+    with closing(sqlite3.connect(path / "zchat.db")) as db:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("CREATE TABLE theirs (x)")
+
+
+def _newer(path: Path) -> None:
+    opened(path).close()
+    with closing(sqlite3.connect(path / "zchat.db")) as db:
+        db.execute("PRAGMA user_version = 99")
+
+
+def _without_its_database(path: Path) -> None:
+    path.mkdir()
+    (path / "zchat.db-wal").write_text("what is left of one")
+
+
+def _a_directory(path: Path) -> None:
+    (path / "zchat.db").mkdir(parents=True)
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (_a_file, "data"),
+        (_no_rights, "Permission denied"),
+        (_no_database, "no database"),
+        (_empty, "no database"),
+        (_of_another, "no database of zchat"),
+        (_newer, "newer zchat"),
+        (_without_its_database, "missing"),
+        (_a_directory, "directory"),
+    ],
+)
+def test_what_cannot_be_used_is_said_in_a_line(folder: Path, make: Callable[[Path], None], says: str) -> None:
+    make(folder)
+    folder.parent.chmod(0o755)
+    files = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "lock"}
+    rights = without_rights() if make is _no_rights else nullcontext()
+    with rights, pytest.raises(errors.DataUnusable, match=says) as caught:
+        opened(folder)
+    assert "\n" not in str(caught.value)
+    assert {path: path.read_bytes() for path in files} == files

@@ -1,0 +1,67 @@
+"""What a store cannot keep harms only who asked for it: the rest of its turn is kept without it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from zchat import errors
+from zchat.messages import Event, Refused
+from zchat.store.base import Greeted, Outcome, Refusal, Sending, Store, Work
+
+T = TypeVar("T")
+
+
+def commit(store: Store, work: Work) -> Outcome:
+    """Does a turn's work; where the store rejects something, part by part.
+
+    Returns:
+        What became of it. What the store rejects is refused for good; what could not be tried to its end, since the
+        store became unavailable amid the parts, has None.
+
+    Raises:
+        errors.StoreUnavailable: nothing that was sent was kept; rooms, marks and names may have been: tell them again.
+        errors.StoreFailed: the store can no longer be relied on.
+    """
+    try:
+        return store.commit(work)
+    except errors.StoreRejected:
+        pass
+    for part in (
+        *(Work(rooms=[room]) for room in work.rooms),
+        *(Work(marks=[mark]) for mark in work.marks),
+        *(Work(names=[name]) for name in work.names),
+    ):
+        try:
+            store.commit(part)
+        except errors.StoreRejected:
+            pass
+    sends: list[Event | Refused | None] = [None] * len(work.sends)
+    stopped: set[bytes] = set()  # clients of whose sends one was not done: what comes after it would be out of order
+    for index, send in enumerate(work.sends):
+        if send.client not in stopped:
+            sends[index] = _tried(lambda send=send: _send(store, send))  # type: ignore[misc]
+            if sends[index] is None:
+                stopped.add(send.client)
+    greeted: list[Greeted | None] = []
+    for greeting in work.greetings:
+        told = _tried(lambda greeting=greeting: store.commit(Work(greetings=[greeting])))  # type: ignore[misc]
+        greeted.append(told.greeted[0] if told is not None else None)
+    return Outcome(sends, greeted)
+
+
+def _send(store: Store, send: Sending) -> Event | Refused | None:
+    try:
+        return store.commit(Work(sends=[send])).sends[0]
+    except errors.StoreRejected:
+        if isinstance(send, Refusal):
+            raise
+        no = Refused(send.n, errors.BadRequest.code, "the broker cannot store this: say it otherwise")
+        return store.commit(Work(sends=[Refusal(send.client, no)])).sends[0]
+
+
+def _tried(do: Callable[[], T]) -> T | None:
+    try:
+        return do()
+    except (errors.StoreRejected, errors.StoreUnavailable):
+        return None

@@ -1,0 +1,78 @@
+"""Rows as the database has them, each with a checksum over its other columns. Pure.
+
+A database does not notice when a bit of what it holds flips: every row carries a checksum of its own, and is verified
+whenever it is read.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from zlib import crc32
+
+import msgspec
+
+from zchat.errors import StoreDamaged
+from zchat.messages import Event
+
+SEQ_BITS = 40
+"""An event's key is its room's key and its number, in so many bits."""
+
+SEQ_MASK = (1 << SEQ_BITS) - 1
+
+pack = msgspec.msgpack.Encoder().encode
+unpack = msgspec.msgpack.Decoder().decode
+_event = msgspec.msgpack.Decoder(Event).decode
+
+
+def damaged(what: str) -> StoreDamaged:
+    """The error for what is not as it was put there."""
+    return StoreDamaged(f"the data is damaged: {what}: restore a backup; `zchat check` tells more")
+
+
+def seal(table: str, *columns: object) -> tuple[Any, ...]:
+    """A row of a table: these columns and their checksum. That is also over the table: a page may get into another."""
+    return (*columns, crc32(pack((table, columns))))
+
+
+def verify(table: str, row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The columns of a row that was read, without the checksum.
+
+    Raises:
+        errors.StoreDamaged: the checksum is another.
+    """
+    columns = row[:-1]
+    try:
+        if crc32(pack((table, columns))) == row[-1]:
+            return columns
+    except (UnicodeError, OverflowError):
+        pass
+    raise damaged(f"a row of {table} does not match its checksum")
+
+
+Row = tuple[Event, int, int]
+"""An event, the key of the person who wrote it, and its link: of a message the number of its last edit, of an edit that
+of the edit before it; 0 if there is none.
+"""
+
+
+def event_row(room: int, event: Event, author: int, link: int) -> tuple[int, int, int, bytes, int]:
+    """The row of an event: key, author, link, body, checksum."""
+    key, body = room << SEQ_BITS | event.seq, pack(event)
+    return key, author, link, body, crc32(pack((key, author, link, body)))
+
+
+def read_event(row: tuple[int, int, int, bytes, int]) -> Row:
+    """The event of a row.
+
+    Raises:
+        errors.StoreDamaged: it is not what was put there.
+    """
+    key, author, link, body, check = row
+    try:
+        if crc32(pack((key, author, link, body))) == check:
+            event = _event(body)
+            if event.seq == key & SEQ_MASK:
+                return event, author, link
+    except (msgspec.MsgspecError, UnicodeError, OverflowError, TypeError):
+        pass
+    raise damaged(f"event {key & SEQ_MASK} of room {key >> SEQ_BITS} does not match its checksum")
