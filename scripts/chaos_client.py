@@ -1,0 +1,325 @@
+"""The load of a chaos run: a process of several clients, each a thread that uses zchat's own library as users do.
+
+    python -m scripts.chaos_client SPEC
+
+SPEC is a `Spec` in JSON. On standard input the process takes one command a line: `quiet` (send nothing more, and say
+`quiet` and how many messages are not answered, as soon as none is or after a while), `finish ENDS` (hear each room up
+to its end, and end). It ends with its input.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import zchat
+from scripts.chaos_log import Journal, positions, private
+from scripts.chaos_raw import deletion, event
+from zchat import errors
+from zchat.client import events as heard
+
+TICK = 0.05
+"""Seconds between two looks at the outcomes, at most."""
+
+UNDER_WAY = 100
+"""Messages of one client that are not answered yet, at most."""
+
+PATIENCE = 40.0
+"""Seconds to wait for answers, and for the end of rooms."""
+
+AGAIN = 0.2
+"""Seconds before a client whose session ended, or that found no broker, tries again."""
+
+
+NICE = 5
+"""By how much clients stand back: elsewhere they have processors of their own, and the broker its own."""
+
+
+@dataclass(slots=True)
+class Person:
+    """One client of a process.
+
+    Attributes:
+        rooms: it follows, and talks in.
+        peers: it talks to in private.
+    """
+
+    name: str
+    rooms: list[str]
+    peers: list[str] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Spec:
+    """What a process is to do.
+
+    Attributes:
+        log: the file for its notes, made anew.
+        before: the notes of its earlier lives: each room goes on after them.
+        people: its clients.
+        rate: messages a second of each client; 0 for those who only listen.
+        size: of a text, in characters.
+        amend: the share of messages that are edited or deleted later.
+        lasting: seconds after which a client says goodbye and comes back; 0 for never.
+        seed: of its choices.
+        life: how often it was started before.
+    """
+
+    url: str
+    log: str
+    before: list[str]
+    people: list[Person]
+    rate: float
+    size: int = 60
+    amend: float = 0.0
+    lasting: float = 0.0
+    seed: int = 1
+    life: int = 0
+
+    def dump(self) -> str:
+        """As JSON."""
+        return json.dumps(asdict(self))
+
+    @staticmethod
+    def load(text: str) -> Spec:
+        """From JSON."""
+        fields = json.loads(text)
+        return Spec(**{**fields, "people": [Person(**one) for one in fields["people"]]})
+
+
+def secret(name: str) -> bytes:
+    """Who owns a name in a chaos run."""
+    return hashlib.blake2b(name.encode(), digest_size=16).digest()
+
+
+class Talker(threading.Thread):
+    """One client: it follows its rooms, talks at random times, and notes everything.
+
+    Args:
+        spec: of the process.
+        person: who it is.
+        journal: for its notes.
+        heard_before: how far an earlier life heard, by room.
+
+    Attributes:
+        quiet: whether it is to send no more; set by the process.
+        ends: once it is to finish, up to which number it must come to hear each room.
+    """
+
+    def __init__(self, spec: Spec, person: Person, journal: Journal, heard_before: dict[str, int]) -> None:
+        super().__init__(name=person.name, daemon=True)
+        self.quiet = False
+        self.ends: dict[str, int] | None = None
+        self._spec = spec
+        self._person = person
+        self._journal = journal
+        self._random = random.Random(f"{spec.seed} {spec.life} {person.name}")
+        self._message = f"{person.name} {spec.life}"  # how texts begin that are no edits
+        self._positions = dict(heard_before)
+        self._tickets: dict[int, tuple[str, str]] = {}  # room and text of what is not answered
+        self._mine: list[tuple[str, int]] = []  # places that may be edited or deleted
+        self._said = 0
+        self._next = 0.0
+        self._finishing: float | None = None
+        self._pause = threading.Event()  # never set: only waited for
+
+    @property
+    def unanswered(self) -> int:
+        """Messages that are under way."""
+        return len(self._tickets)
+
+    def run(self) -> None:
+        while not self._over():
+            try:
+                # With `missed` private rooms are heard from where the person was: nobody else tells where that is.
+                me = self._person.name
+                client = zchat.connect(self._spec.url, name=me, person=secret(me), missed=True)
+            except errors.ZchatError as error:  # nobody there, or the name is still held by the life before
+                self._note("refused", str(error))
+                self._pause.wait(AGAIN)
+                continue
+            with client:
+                try:
+                    self._session(client)
+                except errors.ZchatError as error:
+                    self._note("ended", repr(error))
+                self._give_up(client)
+        self._note("finished", not self._behind())
+
+    def _over(self) -> bool:
+        """Whether it is to finish and has heard everything, or has waited for long enough."""
+        if self.ends is None:
+            return False
+        self._finishing = self._finishing or time.monotonic() + PATIENCE
+        return not self._behind() or time.monotonic() > self._finishing
+
+    def _behind(self) -> bool:
+        return any(self._positions.get(room, 0) < end for room, end in (self.ends or {}).items())
+
+    def _note(self, what: str, *more: Any) -> None:
+        self._journal.note(what, self._person.name, *more)
+
+    # A session --------------------------------------------------------------------------------------------------------
+
+    def _session(self, client: zchat.Client) -> None:
+        self._note("session")
+        for room in self._person.rooms:
+            after = self._positions.setdefault(room, 0)
+            self._note("join", room, after)
+            try:
+                client.join(room, after=after)
+            except errors.TimedOut:
+                pass  # it is followed all the same, as soon as the broker is back
+        until = time.monotonic() + (self._random.uniform(0.5, 1.5) * self._spec.lasting or 1e9)
+        self._next = time.monotonic() + self._wait()
+        while not self._over() and (time.monotonic() < until or self._tickets):
+            now = time.monotonic()
+            if not self.quiet and now >= self._next and now < until:
+                self._next = max(self._next + self._wait(), now - 1.0)
+                if client.session.sendable and len(self._tickets) < UNDER_WAY:
+                    self._speak(client)
+            client.poll(max(min(self._next - time.monotonic(), TICK), 0.0))
+            self._outcomes(client)
+            for told in client.drain():
+                self._hear(told)
+            client.handled()
+        if self.ends is not None:
+            for room in self._positions:
+                self._note("complete", room)
+
+    def _wait(self) -> float:
+        return self._random.expovariate(self._spec.rate) if self._spec.rate else 1e9
+
+    def _speak(self, client: zchat.Client) -> None:
+        if self._mine and self._random.random() < self._spec.amend:
+            self._amend(client)
+            return
+        self._said += 1
+        text = f"{self._message} {self._said}".ljust(self._spec.size, ".")
+        if self._person.peers and self._random.random() < 0.1:
+            peer = self._random.choice(self._person.peers)
+            self._hand_over(private(self._person.name, peer), text, partial(client.post, f"@{peer}", text))
+        else:
+            room = self._random.choice(self._person.rooms)
+            self._hand_over(room, text, partial(client.post, room, text))
+
+    def _amend(self, client: zchat.Client) -> None:
+        at = self._random.randrange(len(self._mine))
+        room, seq = self._mine[at]
+        if self._random.random() < 0.5:
+            self._said += 1
+            text = f"edit by {self._message} {self._said}".ljust(self._spec.size, ".")
+            self._hand_over(room, text, partial(client.session.edit, room, text, seq=seq, now=time.monotonic()))
+        else:
+            del self._mine[at]
+            self._hand_over(
+                room, deletion(room, seq), lambda: client.session.delete(room, seq=seq, now=time.monotonic()), seq
+            )
+
+    def _hand_over(self, room: str, text: str, post: Callable[[], int], deletes: int = 0) -> None:
+        self._note("send", room, text, deletes)
+        self._tickets[post()] = (room, text)
+
+    def _outcomes(self, client: zchat.Client) -> None:
+        for ticket, (room, text) in list(self._tickets.items()):
+            match client.outcome(ticket):
+                case heard.Sent() as sent:
+                    self._note("ok", text, sent.seq)
+                    if self._spec.amend and sent.seq and text.startswith(self._message) and room[0] != "@":
+                        self._mine = [*self._mine[-20:], (room, sent.seq)]
+                case heard.NotSent(error=errors.Unknown() as error):
+                    self._note("unknown", text, str(error))
+                case heard.NotSent(error=error):
+                    self._note("failed", text, repr(error))
+                case None:
+                    continue
+            del self._tickets[ticket]
+
+    def _hear(self, told: heard.Event) -> None:
+        match told:
+            case heard.Said(room=room, message=message):
+                self._heard(room, message)
+            case heard.Edited(room=room, edit=edit):
+                self._heard(room, edit)
+            case heard.Deleted(room=room, deletion=gone):
+                self._heard(room, gone)
+            case heard.Gap(room=room, first=first, last=last):
+                label = self._label(room)
+                self._positions[label] = first - 1 if last is None else last
+                self._note("gap", label, first, last)
+            case heard.Connected():
+                self._note("connected", told.again)
+            case heard.Disconnected():
+                self._note("disconnected", told.why)
+            case heard.Ended():
+                self._note("ended", repr(told.error))
+            case _:
+                pass
+
+    def _heard(self, room: str, told: Any) -> None:
+        label = self._label(room)
+        one = event(label, told)
+        self._positions[label] = one.seq
+        self._note("heard", label, one.seq, one.id, one.text, one.target)
+
+    def _label(self, room: str) -> str:
+        return private(self._person.name, room[1:]) if room.startswith("@") else room
+
+    def _give_up(self, client: zchat.Client) -> None:
+        """What is not answered when a session is over is unknown for ever."""
+        for _, text in self._tickets.values():
+            self._note("unknown", text, "the session is over")
+        self._tickets.clear()
+        client.close()
+
+
+def _crash(args: threading.ExceptHookArgs) -> None:
+    """A client that dies takes its process with it: nobody is to take its silence for peace."""
+    traceback.print_exception(args.exc_value)
+    os._exit(1)
+
+
+def main() -> int:
+    """Runs one process of clients."""
+    os.nice(NICE)
+    spec = Spec.load(sys.argv[1])
+    before = positions(map(Path, spec.before))
+    journal = Journal(Path(spec.log))
+    talkers = [
+        Talker(spec, one, journal, {room: seq for (name, room), seq in before.items() if name == one.name})
+        for one in spec.people
+    ]
+    threading.excepthook = _crash
+    for one in talkers:
+        one.start()
+    for line in sys.stdin:
+        command, _, ends = line.strip().partition(" ")
+        if command == "quiet":
+            for one in talkers:
+                one.quiet = True
+            until = time.monotonic() + PATIENCE
+            while any(one.unanswered for one in talkers) and time.monotonic() < until:
+                talkers[0].join(TICK)
+            print(f"quiet {sum(one.unanswered for one in talkers)}", flush=True)
+        elif command == "finish":
+            for one in talkers:
+                one.ends = json.loads(ends)[one.name]
+            for one in talkers:
+                one.join(PATIENCE + 10)
+            return int(any(one.is_alive() for one in talkers))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,182 @@
+"""What the clients of a chaos run note for themselves, line by line, and the history that their notes make together.
+
+A line is a JSON array: what happened, when in nanoseconds of the system's monotonic clock, to which client, and more.
+Each is written at once and whole: who is killed loses at most the line under way. A message is noted before it is
+handed over; so whatever the broker has of it was noted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from scripts.checker import Event, Gap, History, Log, Outcome, Send, Stream
+
+
+def private(one: str, other: str) -> str:
+    """What the private room of two clients is called in the notes: the same by both."""
+    return "@" + "+".join(sorted((one, other)))
+
+
+class Journal:
+    """One process's notes.
+
+    Args:
+        path: of the file; made anew.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_EXCL, 0o600)
+
+    def note(self, what: str, client: str, *more: Any) -> None:
+        """Notes that something happens now. Any thread may."""
+        line = json.dumps((what, time.monotonic_ns(), client, *more), separators=(",", ":"), ensure_ascii=False)
+        os.write(self._file, line.encode() + b"\n")
+
+    def close(self) -> None:
+        """Nothing more is noted."""
+        os.close(self._file)
+
+
+def lines(path: Path) -> Iterator[list[Any]]:
+    """What was noted in a file; it may not be there yet, and its last line may be cut off."""
+    if not path.exists():
+        return
+    with path.open("rb") as file:
+        for line in file:
+            try:
+                yield json.loads(line)
+            except ValueError:
+                return
+
+
+def positions(paths: Iterable[Path]) -> dict[tuple[str, str], int]:
+    """How far clients had heard in rooms, by their names, as far as they have noted."""
+    found: dict[tuple[str, str], int] = {}
+    for path in paths:
+        for what, _, client, *more in lines(path):
+            if what == "heard":
+                found[client, more[0]] = more[1]
+            elif what == "gap":
+                found[client, more[0]] = more[1] - 1 if more[2] is None else more[2]
+    return found
+
+
+@dataclass(slots=True)
+class Notes:
+    """All notes of a run, read together.
+
+    Attributes:
+        sends: by text.
+        heard_at: when each text was heard, in nanoseconds: the moment and by whom.
+        connected: when clients were welcomed: the moment, by whom, and whether they had been before.
+        ended: sessions that ended for good, and why.
+        refused: why messages failed, and how often.
+        unfinished: clients that did not hear everything in the end, though they were given time.
+    """
+
+    sends: dict[str, Send] = field(default_factory=dict)
+    streams: list[Stream] = field(default_factory=list)
+    heard_at: list[tuple[int, str, str]] = field(default_factory=list)
+    connected: list[tuple[int, str, bool]] = field(default_factory=list)
+    ended: list[tuple[int, str, str]] = field(default_factory=list)
+    refused: Counter[str] = field(default_factory=Counter)
+    unfinished: list[str] = field(default_factory=list)
+    _ends: dict[tuple[str, str], int] = field(default_factory=dict)
+    _private: list[tuple[Stream, int]] = field(default_factory=list)  # and up to where an earlier session had heard
+
+    def read(self, path: Path) -> None:
+        """Takes in the notes of one life of a process, after those of its earlier ones."""
+        open_streams: dict[tuple[str, str], Stream] = {}
+        lives: dict[str, int] = defaultdict(int)
+
+        def stream(client: str, room: str) -> Stream:
+            key = (client, room)
+            if key not in open_streams:
+                who = f"{client} ({path.stem}, session {lives[client]})"
+                open_streams[key] = Stream(who, client, room)
+                self.streams.append(open_streams[key])
+                if room.startswith("@"):
+                    self._private.append((open_streams[key], self._ends.get(key, 0)))
+            return open_streams[key]
+
+        def hear(client: str, room: str, item: Event | Gap, last: int) -> None:
+            stream(client, room).heard.append(item)
+            self._ends[client, room] = last
+
+        for what, at, client, *more in lines(path):
+            match what:
+                case "send":
+                    room, text, deletes = more
+                    self.sends[text] = Send(client, room, text, at, deletes=deletes)
+                case "ok":
+                    send = self.sends[more[0]]
+                    send.outcome, send.seq, send.acked_at = Outcome.OK, more[1], at
+                case "failed":
+                    self.sends[more[0]].outcome = Outcome.FAILED
+                    self.refused[more[1]] += 1
+                case "heard":
+                    room, seq, identity, text, target = more
+                    hear(client, room, Event(seq, identity, text, target), seq)
+                    self.heard_at.append((at, client, text))
+                case "gap":
+                    room, first, last = more
+                    hear(client, room, Gap(first, last), first - 1 if last is None else last)
+                case "session":
+                    lives[client] += 1
+                    open_streams = {key: one for key, one in open_streams.items() if key[0] != client}
+                case "join":
+                    stream(client, more[0]).after = more[1]
+                case "connected":
+                    self.connected.append((at, client, more[0]))
+                case "complete":
+                    stream(client, more[0]).complete = True
+                case "ended":
+                    self.ended.append((at, client, more[0]))
+                case "finished" if not more[0]:
+                    self.unfinished.append(client)
+
+    def history(self, logs: dict[str, Log], members: dict[str, set[str]]) -> History:
+        """The history to be checked.
+
+        Args:
+            logs: of every room, as read at the end.
+            members: of every room that is not private; private rooms are added.
+        """
+        for stream, before in self._private:
+            stream.after = self._begins(stream, before, logs)
+        rooms = {send.room for send in self.sends.values()} | {stream.room for stream in self.streams}
+        both = {room: set(room[1:].split("+")) for room in rooms if room.startswith("@")}
+        return History(list(self.sends.values()), self.streams, logs, {**members, **both})
+
+    def _begins(self, stream: Stream, before: int, logs: dict[str, Log]) -> int:
+        """Where a stream of a private room begins, at the latest.
+
+        Nobody tells the client: it is where the person had read to, and that is told to the broker a little late. What
+        the person said counts as read.
+
+        Args:
+            before: up to where an earlier session had heard.
+        """
+        log = logs.get(stream.room)
+        texts = {event.seq: event.text for event in log.events} if log is not None else {}
+        while (send := self.sends.get(texts.get(before + 1, ""))) is not None and send.client == stream.client:
+            before += 1
+        if not stream.heard:
+            return before
+        first = stream.heard[0]
+        return min(before, (first.seq if isinstance(first, Event) else first.first) - 1)
+
+
+def gather(paths: Iterable[Path]) -> Notes:
+    """Reads the notes of all processes of a run."""
+    notes = Notes()
+    for path in sorted(paths):
+        notes.read(path)
+    return notes

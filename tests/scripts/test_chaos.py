@@ -1,0 +1,420 @@
+"""scripts/chaos.py: a real run is clean, a broker that lies is found out, and the parts do what they say."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from support import eventually
+
+ROOT = Path(__file__).resolve().parents[2]
+SCRIPT = ROOT / "scripts" / "chaos.py"
+SOON = 55.0
+"""Seconds after which a test would fail anyway."""
+
+sys.path.append(str(ROOT))
+
+
+def _part(name: str) -> Any:
+    return importlib.import_module(f"scripts.{name}")
+
+
+chaos, disk, flip, kill, log, power, trace, times = (
+    _part(name)
+    for name in (
+        "chaos",
+        "chaos_disk",
+        "chaos_flip",
+        "chaos_kill",
+        "chaos_log",
+        "chaos_power",
+        "chaos_trace",
+        "chaos_time",
+    )
+)
+checker = _part("checker")
+
+
+# Whole runs -----------------------------------------------------------------------------------------------------------
+
+SMALL = ("--clients", "6", "--rooms", "2", "--rate", "60", "--serving", "30", "--json")
+
+
+def run(folder: Path, *arguments: str, expected: int = 0) -> tuple[dict[str, Any], str]:
+    """Runs it with a temporary folder of its own; gives what it found, and what it said."""
+    done = subprocess.run(
+        [sys.executable, str(SCRIPT), *SMALL, *arguments],
+        capture_output=True,
+        text=True,
+        timeout=SOON,
+        check=False,
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(folder), "TMPDIR": str(folder)},
+    )
+    assert done.returncode == expected, done.stderr
+    return json.loads(done.stdout) if done.stdout else {}, done.stderr
+
+
+def test_the_broker_and_clients_are_killed_and_nothing_is_lost(tmp_path: Path) -> None:
+    out = tmp_path / "found.json"
+    found, said = run(tmp_path, "--seconds", "5", "--kills", "2", "--seed", "3", "--out", str(out))
+    assert said == ""
+    assert found["acked"] > 20
+    assert found["deliveries"] > found["acked"]
+    assert found["broker_kills"] == 2
+    assert not any(found[name] for name in ("violations", "needless", "anew", "integrity_faults", "faults"))
+    assert json.loads(out.read_text())["what"] == []
+    assert list(tmp_path.iterdir()) == [out]
+
+
+EARLY = '''
+"""A broker that acknowledges what it has not committed: it does so once a second."""
+import time
+from contextlib import contextmanager
+from zchat.store.database import Database
+
+written_back, begun = Database.checkpoint, 0.0
+
+@contextmanager
+def transaction(self):
+    global begun
+    if not self.connection.in_transaction:
+        self.execute("BEGIN")
+        begun = time.monotonic()
+    yield
+    self.put("tally", self._tally)
+    if time.monotonic() > begun + 1:
+        self.execute("COMMIT")
+
+def checkpoint(self, mode="PASSIVE"):
+    if self.connection.in_transaction:
+        self.execute("COMMIT")
+    return written_back(self, mode)
+
+Database.transaction, Database.checkpoint = transaction, checkpoint
+'''
+
+UNSYNCED = '''
+"""A broker that does not wait for the disk."""
+from zchat.store.database import Database
+
+made = Database.__init__
+
+def init(self, path):
+    made(self, path)
+    self.execute("PRAGMA synchronous = OFF").fetchone()
+
+Database.__init__ = init
+'''
+
+RUNS = "\nfrom zchat.cli import main\nmain()\n"
+
+
+def test_a_broker_that_acknowledges_before_it_commits_is_found_out(tmp_path: Path) -> None:
+    broker = tmp_path / "early.py"
+    broker.write_text(EARLY + RUNS)
+    out = tmp_path / "found.json"
+    arguments = ("--seconds", "4", "--kills", "3", "--broker", str(broker), "--out", str(out))
+    found, said = run(tmp_path, *arguments, expected=1)
+    assert found["violations"] > 0
+    assert any(what.startswith("rule 3: ") for what in json.loads(out.read_text())["what"])
+    kept = re.search(r"everything is kept in (\S+)", said)
+    assert kept is not None
+    assert Path(kept[1]).is_dir()
+
+
+@pytest.mark.skipif(not power.can_record(), reason="strace cannot be used (say: apt-get install strace)")
+def test_a_broker_that_does_not_wait_for_the_disk_is_found_out(tmp_path: Path) -> None:
+    broker = tmp_path / "unsynced.py"
+    broker.write_text(UNSYNCED + RUNS)
+    found, said = run(tmp_path, "--profile", "power", "--seconds", "3", "--broker", str(broker), expected=1)
+    assert found["violations"] == 0
+    assert re.search(r"\(dropped\): room\d ends \d+ events before \d+, of which somebody was told", said)
+
+
+def test_interrupted_it_leaves_nothing_behind(tmp_path: Path) -> None:
+    command = [sys.executable, str(SCRIPT), *SMALL, "--seconds", "50"]
+    env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(command, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as started:
+        try:
+            eventually(lambda: bool(list(tmp_path.glob("*/data/zchat.db"))), "the broker is started")
+            started.send_signal(signal.SIGTERM)
+            assert started.communicate(timeout=SOON) == ("", "chaos: interrupted\n")
+        finally:
+            started.kill()
+    assert started.returncode == 130
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_cannot_be_done_here_is_skipped_and_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _: None)
+    for profile in ("power", "net", "disk"):
+        assert chaos.main(["--profile", profile]) == 0
+        assert capsys.readouterr().err.startswith("chaos: skipped: ")
+
+
+@pytest.mark.parametrize("arguments", [("--seconds", "0"), ("--profile", "peace"), ("--rate", "nan")])
+def test_usage(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        chaos.main(arguments)
+    assert ended.value.code == 2
+    assert "usage: chaos.py" in capsys.readouterr().err
+
+
+def test_every_profile_is_named_in_the_help(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        chaos.main(["--help"])
+    shown = capsys.readouterr().out
+    assert all(name in shown for name in chaos.PROFILES)
+
+
+# The plan -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_plan_is_the_same_for_the_same_seed_and_within_its_time() -> None:
+    steps = kill.plan(Random(5), 60.0, 20, 10)
+    assert steps == kill.plan(Random(5), 60.0, 20, 10)
+    assert steps != kill.plan(Random(6), 60.0, 20, 10)
+    assert [step.at for step in steps] == sorted(step.at for step in steps)
+    kinds = [step.what for step in steps]
+    assert (kinds.count("broker"), kinds.count("at once") + kinds.count("gone"), kinds.count("stop")) == (20, 20, 10)
+    assert all(0 < step.at + step.lasting < 60 and step.lasting >= 0 and 0 <= step.which < 10 for step in steps)
+
+
+# The notes ------------------------------------------------------------------------------------------------------------
+
+
+def noted(folder: Path, *entries: Any, life: int = 0) -> Path:
+    path = folder / f"worker00-life{life:02}.jsonl"
+    path.write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    return path
+
+
+def test_notes_become_a_history(tmp_path: Path) -> None:
+    journal = log.Journal(tmp_path / "worker00-life00.jsonl")
+    for entry in (
+        ("session", "alice"),
+        ("join", "alice", "room", 0),
+        ("send", "alice", "room", "one", 0),
+        ("heard", "alice", "room", 1, "a 1", "one", 0),
+        ("ok", "alice", "one", 1),
+        ("send", "alice", "room", "two", 0),
+        ("failed", "alice", "two", "TooLong"),
+        ("send", "alice", "room", "delete 1", 1),
+        ("gap", "alice", "room", 2, 4),
+        ("session", "alice"),
+        ("join", "alice", "room", 4),
+        ("complete", "alice", "room"),
+        ("finished", "alice", False),
+    ):
+        journal.note(*entry)
+    journal.close()
+    with (tmp_path / "worker00-life00.jsonl").open("a") as file:
+        file.write('["heard",1,"ali')  # it was killed amid a line
+    notes = log.gather(tmp_path.glob("*.jsonl"))
+    history = notes.history({}, {"room": {"alice"}})
+    assert [(send.text, str(send.outcome), send.seq, send.deletes) for send in history.sends] == [
+        ("one", "ok", 1, 0),
+        ("two", "failed", 0, 0),
+        ("delete 1", "unknown", 0, 1),
+    ]
+    first, second = history.streams
+    assert (first.after, first.complete, first.heard) == (0, False, [checker.Event(1, "a 1", "one"), checker.Gap(2, 4)])
+    assert (second.after, second.complete, second.heard) == (4, True, [])
+    assert notes.unfinished == ["alice"]
+    assert notes.refused == {"TooLong": 1}
+    assert log.positions([tmp_path / "worker00-life00.jsonl", tmp_path / "none"]) == {("alice", "room"): 4}
+
+
+def test_a_private_room_goes_on_where_the_person_was_or_earlier(tmp_path: Path) -> None:
+    room = log.private("bob", "alice")
+    assert room == log.private("alice", "bob")
+    mine = ["send", 1, "alice", room, "mine", 0]
+    events = [checker.Event(seq, f"x {seq}", text) for seq, text in ((1, "a"), (2, "mine"), (3, "b"))]
+
+    def begins(*second: Any) -> int | None:
+        noted(tmp_path, mine, ["heard", 2, "alice", room, 1, "x 1", "a", 0])
+        noted(tmp_path, *second, ["complete", 9, "alice", room], life=1)
+        history = log.gather(tmp_path.glob("*.jsonl")).history({room: checker.Log(1, 3, events)}, {})
+        assert history.members == {room: {"alice", "bob"}}
+        after: int | None = history.streams[1].after
+        return after
+
+    assert begins(["heard", 3, "alice", room, 1, "x 1", "a", 0]) == 0  # a little is repeated
+    assert begins(["heard", 3, "alice", room, 3, "x 3", "b", 0]) == 2  # what one said oneself is not missed
+    assert begins(["heard", 3, "alice", room, 4, "x 4", "c", 0]) == 2  # and then 3 was due
+    assert begins() == 2
+
+
+# Power ----------------------------------------------------------------------------------------------------------------
+
+
+def hexed(text: str | bytes) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in (text.encode() if isinstance(text, str) else text))
+
+
+def recorded(*calls: str) -> list[Any]:
+    """What is read out of these calls; text between ` and ` is written as strace does."""
+    lines = [f"77 {re.sub('`([^`]*)`', lambda found: hexed(found[1]), call)}\n" for call in calls]
+    found: list[Any] = trace.operations(lines, Path("/d"))
+    return found
+
+
+def test_a_recording_is_read() -> None:
+    assert recorded(
+        'openat(AT_FDCWD<`/`>, "`/d/x`", O_RDWR|O_CREAT, 0600) = 3<`/d/x`>',
+        'openat(AT_FDCWD<`/`>, "`/d/none`", O_RDONLY) = -1 ENOENT (No such file or directory)',
+        'openat(AT_FDCWD<`/`>, "`/e/x`", O_RDWR|O_CREAT, 0600) = 4<`/e/x`>',
+        'pwrite64(3<`/d/x`>, "`abc`", 3, 10) = 3',
+        'write(4<`/e/x`>, "`elsewhere`", 9) = 9',
+        'write(3<`/d/x`>, "`de`", 2) = 2',
+        'write(3<`/d/x`>, "`fg`", 2) = 1',
+        "ftruncate(3<`/d/x`>, 5) = 0",
+        "fdatasync(3<`/d/x`>) = 0",
+        "fsync(5<`/d`>) = 0",
+        'rename("`/d/x`", "`/d/y`") = 0',
+        'unlink("`/d/y`") = 0',
+        'sendto(9<TCP:[127.0.0.1:5->127.0.0.1:6]>, "`hello`", 5, 0, NULL, 0) = 4',
+    ) == [
+        trace.Create("x"),
+        trace.Write("x", 10, b"abc"),
+        trace.Write("x", 0, b"de"),
+        trace.Write("x", 2, b"f"),
+        trace.Truncate("x", 5),
+        trace.Sync("x", 5),
+        trace.Sync("", 6),
+        trace.Rename("x", "y"),
+        trace.Unlink("y"),
+        trace.Sent("TCP:[127.0.0.1:5->127.0.0.1:6]", b"hell"),
+    ]
+
+
+def test_a_write_counts_from_its_begin_and_a_sync_when_it_is_over() -> None:
+    lines = [
+        f'1 openat(AT_FDCWD<{hexed("/")}>, "{hexed("/d/x")}", O_CREAT, 0600) = 3<{hexed("/d/x")}>',
+        f"1 fsync(3<{hexed('/d/x')}> <unfinished ...>",
+        f'2 pwrite64(3<{hexed("/d/x")}>, "{hexed("ab")}", 2, 0 <unfinished ...>',
+        "1 <... fsync resumed>) = 0",
+        "2 <... pwrite64 resumed>) = 1",
+    ]
+    assert trace.operations(lines, Path("/d")) == [
+        trace.Create("x"),
+        trace.Write("x", 0, b"a"),
+        trace.Sync("x", 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        'pwritev(3<`/d/x`>, [{iov_base="`a`", iov_len=1}], 1, 0) = 1',
+        'write(3<`/d/x`>, "`abc`"..., 300) = 300',
+        'rename("`/d/x`", "`/e/x`") = 0',
+    ],
+)
+def test_what_it_does_not_know_is_not_passed_over(call: str) -> None:
+    with pytest.raises(trace.Unclear):
+        recorded('openat(AT_FDCWD<`/`>, "`/d/x`", O_CREAT, 0600) = 3<`/d/x`>', call)
+
+
+def left(operations: list[Any], way: str = "dropped", seed: int = 1) -> dict[str, bytes]:
+    made = disk.Disk()
+    for one in operations:
+        made.apply(one)
+    found: dict[str, bytes] = made.crash(way, Random(seed))
+    return found
+
+
+BEGUN = [trace.Create("x"), trace.Write("x", 0, b"old!"), trace.Sync("x", 2), trace.Sync("", 3)]
+
+
+def test_what_is_synced_is_there() -> None:
+    for way in disk.WAYS:
+        assert left(BEGUN, way) == {"x": b"old!"}
+    assert left(BEGUN[:3]) == {}  # its name is not
+    assert left([BEGUN[0], BEGUN[1], trace.Sync("", 2)]) == {"x": b""}  # its bytes are not
+
+
+def test_what_is_not_synced_may_be_there() -> None:
+    more = [*BEGUN, trace.Write("x", 2, b"new!"), trace.Truncate("x", 5)]
+    assert left(more) == {"x": b"old!"}
+    assert left(more, "kept") == {"x": b"olnew"}
+    assert {left(more, "some", seed)["x"] for seed in range(50)} == {b"old!", b"olnew!", b"olnew", b"old!\0"}
+    assert b"olnew!" in {left(more, "shuffled", seed)["x"] for seed in range(50)}
+    assert left([*more, trace.Sync("x", 6)]) == {"x": b"olnew"}
+    assert left([*more, trace.Sync("x", 5)]) == {"x": b"olnew!"}  # it began before the last
+
+
+def test_a_write_is_torn_at_sectors() -> None:
+    begun = [trace.Create("x"), trace.Sync("", 1), trace.Write("x", 100, b"a" * 1000)]
+    found = {left(begun, "torn", seed)["x"] for seed in range(100)}
+    assert b"" in found
+    assert bytes(100) + b"a" * 1000 in found
+    assert bytes(100) + b"a" * 412 in found
+    assert bytes(512) + b"a" * 512 in found
+
+
+def test_names_come_and_go_in_order() -> None:
+    more = [*BEGUN, trace.Create("y"), trace.Rename("y", "x")]
+    assert {tuple(sorted(left(more, "some", seed).items())) for seed in range(50)} == {
+        (("x", b"old!"),),
+        (("x", b"old!"), ("y", b"")),
+        (("x", b""),),
+    }
+    assert left([*BEGUN, trace.Unlink("x")], "kept") == {}
+
+
+def test_what_was_told_is_found_in_what_was_sent() -> None:
+    from zchat import codec
+    from zchat.messages import Ack, Message, Pong, Stamp
+
+    stamp = Stamp(bytes(8), 1)
+    (acks,) = codec.encode_replies(stamp, [Pong(1), Ack(1, "room", 7, 0), Ack(2, "", 0, 0)])
+    (published,) = codec.encode_published("room", stamp, [Message(8, 0, "bob", bytes(8), 1, "x" * 300)], [])
+
+    def framed(part: bytes) -> bytes:
+        return b"\2" + len(part).to_bytes(8, "big") + part if len(part) > 255 else bytes([0, len(part)]) + part
+
+    wire = bytes(64) + b"\4\5READY" + framed(acks)
+    router, pub = "TCP:[127.0.0.1:70->127.0.0.1:9]", "TCP:[127.0.0.1:71->127.0.0.1:9]"
+    operations = [
+        trace.Sent(router, wire[:70]),
+        trace.Sent(router, wire[70:-1]),
+        trace.Create("x"),
+        trace.Sent(router, wire[-1:]),
+        trace.Sent(pub, bytes(64) + framed(published)),
+        trace.Sent("TCP:[127.0.0.1:9->127.0.0.1:70]", bytes(64) + framed(acks)),
+    ]
+    assert power.told(operations, 70) == [power.Told(3, "room", 7), power.Told(4, "room", 8)]
+
+
+# The rest -------------------------------------------------------------------------------------------------------------
+
+
+def test_damage_is_done_to_one_file_and_told(tmp_path: Path) -> None:
+    told = set()
+    for seed in range(60):
+        for name in ("zchat.db", "zchat.db-wal"):
+            (tmp_path / name).write_bytes(bytes(10_000))
+        (tmp_path / "lock").write_bytes(b"1")
+        what = flip.damage(tmp_path, Random(seed))
+        told.add((what.split()[0], "cut off" in what))
+        changed = [path.name for path in tmp_path.iterdir() if path.read_bytes() not in (bytes(10_000), b"1")]
+        assert changed == [what.split()[0]]
+    assert len(told) == 4
+
+
+def test_a_slope() -> None:
+    assert times.slope([(0.0, 5.0), (10.0, 25.0), (20.0, 45.0)]) == pytest.approx(2.0)
+    assert times.slope([(1.0, 1.0)]) == 0.0
+    assert times.slope([(1.0, 1.0), (1.0, 2.0)]) == 0.0
