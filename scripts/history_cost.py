@@ -12,6 +12,7 @@ import argparse
 import json
 import os
 import random
+import select
 import statistics
 import subprocess
 import sys
@@ -19,6 +20,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import accumulate
 from pathlib import Path
 
 try:
@@ -51,7 +53,7 @@ def fill(folder: Path, stored: int, rooms: int, seed: int, show: bool) -> None:
     """Fills a store with messages, evenly over rooms, and indexes them."""
     dice = random.Random(seed)
     vocabulary = [f"word{number}" for number in range(1, VOCABULARY + 1)]
-    chances = [1 / number for number in range(1, VOCABULARY + 1)]
+    chances = list(accumulate(1 / number for number in range(1, VOCABULARY + 1)))
     store = open_store(folder, Retention())
     person = dice.randbytes(16)
     begin = time.time_ns() // 1_000_000 - stored
@@ -61,15 +63,16 @@ def fill(folder: Path, stored: int, rooms: int, seed: int, show: bool) -> None:
             client = dice.randbytes(16)
             sends: list[Append] = []
             for number in range(first, min(first + BATCH, stored)):
-                text = " ".join(dice.choices(vocabulary, chances, k=12))
+                text = " ".join(dice.choices(vocabulary, cum_weights=chances, k=12))
                 room, name = f"room{number % rooms}", f"person{number % 500}"
                 sends.append(Append(room, client, number - first + 1, begin + number, name, client[:8], person, text))
             store.commit(Work(sends=list(sends)))
             store.tidy(begin, idle=False)
             if show:
                 print(f"\rfilling: {first * 100 // stored} %", end="", file=sys.stderr, flush=True)
-        while store.tidy(begin, idle=True) < 60:
-            pass
+        while (wait := store.tidy(begin, idle=True)) < 60:
+            if wait:
+                select.select([], [], [], min(wait, 1.0))
     finally:
         store.close()
         if show:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from zchat import codec, errors, messages
 from zchat.messages import (
     Done,
+    Event,
     Fenced,
     Head,
     Hello,
@@ -85,8 +86,8 @@ def test_replies_come_back_as_they_were(items: list[Reply], stamp: Stamp) -> Non
     assert codec.decode_replies(frame) == Replies(stamp, tuple(items))
 
 
-@given(st.lists(values(Message), max_size=3), st.lists(values(State), max_size=3), values(Stamp))
-def test_what_is_published_comes_back_as_it_was(events: list[Message], states: list[State], stamp: Stamp) -> None:
+@given(st.lists(values(Event), max_size=3), st.lists(values(State), max_size=3), values(Stamp))
+def test_what_is_published_comes_back_as_it_was(events: list[Event], states: list[State], stamp: Stamp) -> None:
     (frame,) = codec.encode_published("den", stamp, events, states)
     assert codec.decode_published(frame) == ("den", Published(stamp, tuple(events), tuple(states)))
 
@@ -225,6 +226,7 @@ def test_what_is_no_request_at_all(raw: Any) -> None:
 
 def test_a_number_of_a_send_is_not_taken_for_that_of_another_request() -> None:
     assert malformed(["send", 5, "lobby"], ["send", 6, "lobby", b"bytes"]) == [(0, "bad-request"), (0, "bad-request")]
+    assert malformed(["edit", 5, "lobby", 1], ["delete", 6, "lobby", "1"]) == [(0, "bad-request"), (0, "bad-request")]
 
 
 def test_text_that_is_no_utf_8_is_refused_alone() -> None:
@@ -265,6 +267,15 @@ def test_fields_left_out_at_the_end_have_their_defaults() -> None:
         Send(1, "x", "y"),
         messages.Who(1),
     ]
+    assert codec.decode_requests(packed([["history", 1, "x"], ["search", 2, "x"]])) == [
+        messages.History(1, "x", limit=50, after=None, before=0, since=0),
+        messages.Search(2, "x", room="", name="", since=0, limit=20),
+    ]
+    old = [["page", 1, "x", 1, 1, [["message", 1, 0, "ann", b"12345678", 1, "hi"]]], ["joined", 2, "x", 1, 1, 0, []]]
+    assert codec.decode_replies(packed([[b"run12345", 7], old])).items == (
+        Page(1, "x", 1, 1, (Message(1, 0, "ann", b"12345678", 1, "hi"),)),
+        messages.Joined(2, "x", 1, 1, 0, ()),
+    )
 
 
 def test_only_so_many_of_a_faulty_batch_are_looked_at() -> None:
@@ -289,6 +300,8 @@ def test_an_unknown_event_is_stood_in_for(raw: list[Any]) -> None:
         packed([head, [["page", 1, "den", 1, 6, raws], ["private", "@x", "ann", raws], ["done", 2]]])
     ).items
     assert page == Page(1, "den", 1, 6, events)
+    (part,) = codec.decode_replies(packed([head, [["page", 1, "den", 1, 6, raws, True, 4]]])).items
+    assert part == Page(1, "den", 1, 6, events, more=True, edge=4)
     assert private == Private("@x", "ann", events)
     assert done == Done(2)
 
