@@ -28,8 +28,8 @@ try:
 
     import zchat
     from zchat.store.base import Append, NewRoom, Work
-    from zchat.store.retention import Retention
     from zchat.store.sqlite import open_store
+    from zchat.store.sqlite.retention import Retention
 except ModuleNotFoundError as missing:
     own = Path(__file__).resolve().parent.parent / ".venv"
     if __name__ == "__main__" and sys.prefix != str(own) and (own / "bin" / "python").exists():

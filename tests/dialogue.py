@@ -38,6 +38,7 @@ class Dialogue:
 
     Attributes:
         clock: the monotonic time of the next turn.
+        ms: the time of day of the next turn.
         broken: whether the store refuses to commit.
         effects: of the last turn.
         logged: all lines so far.
@@ -49,6 +50,7 @@ class Dialogue:
         self._secrets = count(1)
         self.hub = Hub(self.settings, self.store.rooms(), self.store.names(), self.secret)
         self.clock = 1000.0
+        self.ms = DAY
         self.broken = False
         self.effects = Effects()
         self.logged: list[tuple[Level, str]] = []
@@ -60,7 +62,7 @@ class Dialogue:
     def turn(self, *inputs: Input, after: float = 0.0) -> Effects:
         """Runs a turn so many seconds after the last one."""
         self.clock += after
-        work = self.hub.handle(inputs, Now(self.clock, DAY))
+        work = self.hub.handle(inputs, Now(self.clock, self.ms))
         try:
             if self.broken:
                 raise errors.StoreUnavailable("the disk is full")

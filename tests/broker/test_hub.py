@@ -662,3 +662,20 @@ def leftovers(hub: Hub) -> dict[str, int]:
     held = {name: value for name, value in vars(hub).items() if name.startswith("_") and hasattr(value, "__len__")}
     held |= {"names": hub.names._held, "looks": hub.names._by_look, "marks": hub.marks._of}
     return {name: len(value) for name, value in held.items() if value}
+
+
+def test_a_clock_that_jumps_changes_nothing_but_what_is_shown() -> None:
+    talk = Dialogue()
+    ann, bob = talk.person("ann", "lobby"), talk.person("bob", "lobby")
+    hour = 3600 * 1000
+    seqs = []
+    for jump in (0, hour, -hour, -24 * hour, 10 * 365 * 24 * hour, 0):
+        talk.ms = DAY + jump
+        ack = ann.says("hi")
+        seqs.append(ack.seq)
+        assert ack.ms == talk.ms
+        talk.passes(3.0)
+        assert not [text for _, text in talk.logged if "lost" in text]
+    assert seqs == [1, 2, 3, 4, 5, 6]
+    assert [event.seq for event in talk.store.read("lobby", 0, 10, 1 << 20).events] == seqs
+    assert bob.says("still here").seq == 7

@@ -166,3 +166,20 @@ def test_edits_and_deletions_are_told(world: World) -> None:
         ("edit", 1, "ho"),
         ("delete", 1, None),
     ]
+
+
+def test_stopped_followers_get_all_of_it_when_they_go_on(world: World) -> None:
+    world.broker()
+    followers = [world.start("tail", "lobby", "--count", "2000") for _ in range(3)]
+    for follower in followers:
+        follower.wait_err("following")
+    for follower in followers[1:]:
+        follower.signal(signal.SIGSTOP)
+    lines = [f"{number} {'x' * 500}" for number in range(2000)]
+    assert world.run("send", "lobby", "--name", "alice", stdin="\n".join(lines)).returncode == 0
+    assert followers[0].ends() == 0
+    for follower in followers[1:]:
+        follower.signal(signal.SIGCONT)
+        assert follower.ends() == 0
+    for follower in followers:
+        assert [line.split()[2] for line in follower.out.splitlines()] == [str(number) for number in range(2000)]

@@ -15,8 +15,8 @@ from zchat import errors
 from zchat.messages import Deleted, Edited, Event, Message, Stamp
 from zchat.store.base import Amend, KnownName, Outcome, Query, Refusal, RoomRecord, Slice, Span, Store, Work
 from zchat.store.memory import MemoryStore
-from zchat.store.retention import Retention
 from zchat.store.sqlite import SqliteStore, open_store
+from zchat.store.sqlite.retention import Retention
 
 Logged = Message | Edited | Deleted
 

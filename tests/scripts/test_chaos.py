@@ -79,7 +79,7 @@ EARLY = '''
 """A broker that acknowledges what it has not committed: it does so once a second."""
 import time
 from contextlib import contextmanager
-from zchat.store.database import Database
+from zchat.store.sqlite.database import Database
 
 written_back, begun = Database.checkpoint, 0.0
 
@@ -104,7 +104,7 @@ Database.transaction, Database.checkpoint = transaction, checkpoint
 
 UNSYNCED = '''
 """A broker that does not wait for the disk."""
-from zchat.store.database import Database
+from zchat.store.sqlite.database import Database
 
 made = Database.__init__
 

@@ -10,7 +10,7 @@ from store.saying import opened
 
 from zchat.store.base import Store
 from zchat.store.memory import MemoryStore
-from zchat.store.retention import Retention
+from zchat.store.sqlite.retention import Retention
 
 Keeping = Callable[[Retention], Store]
 

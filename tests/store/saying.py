@@ -5,13 +5,29 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from zchat.messages import Event, Message, Stamp
-from zchat.store.base import Amend, Append, Greeted, Greeting, NewRoom, Query, Span, Store, Work
-from zchat.store.retention import Retention
+from zchat.messages import Event, Message, Refused, Stamp
+from zchat.store.base import (
+    Amend,
+    Append,
+    Greeted,
+    Greeting,
+    KnownName,
+    Member,
+    NewRoom,
+    Query,
+    ReadMark,
+    Refusal,
+    Span,
+    Store,
+    Work,
+)
 from zchat.store.sqlite import SqliteStore, open_store
+from zchat.store.sqlite.retention import Retention
 
 ANN, BOB, CAT = b"ann" * 5 + b"!", b"bob" * 5 + b"!", b"cat" * 5 + b"!"
+PAIR = (Member(ANN, "ann"), Member(BOB, "bob"))
 BIGGEST = 2**63 - 1
 LOTS = 1 << 20
 MS = 1_700_000_000_000
@@ -102,3 +118,31 @@ def settle(store: Store, ms: int = MS, *, idle: bool = True, watch: Watch | None
 def opened(folder: Path, retention: Retention | None = None, watch: Watch | None = None) -> SqliteStore:
     """Opens a store whose clock stands still."""
     return open_store(folder, retention or Retention(), clock=watch or Watch())
+
+
+def everything(store: SqliteStore) -> list[Any]:
+    """All that can be asked of a store, but stamps."""
+    answers: list[Any] = [store.rooms(), store.names(), store.counts()]
+    for record in store.rooms():
+        answers += [read(store, record.room), history(store, record.room)]
+    for who in (ANN, BOB, CAT):
+        found = greeted(store, who, person=who)
+        answers.append((found.record, found.marks))
+    return answers
+
+
+def filled(store: SqliteStore) -> SqliteStore:
+    """Puts something of everything into a store."""
+    store.commit(
+        Work(
+            [NewRoom("lobby"), NewRoom("den"), NewRoom("@x", PAIR)],
+            [append(1, "one"), append(2, "two"), append(1, "three", "den", BOB), append(3, "four", "@x")],
+            marks=[ReadMark(ANN, "lobby", 2), ReadMark(BOB, "@x", 1)],
+            names=[KnownName("ann", "Ann", ANN), KnownName("bob", "Bob", BOB)],
+        )
+    )
+    do(store, amend(4, 1, "uno"))
+    do(store, amend(5, 2, None))
+    store.commit(Work(sends=[Refusal(ANN, Refused(6, "too-long", "why"))]))
+    say(store, *(f"and {n}" for n in range(7, 47)), n=7)
+    return store

@@ -47,7 +47,7 @@ from zchat.store.base import (
     Work,
     weight,
 )
-from zchat.store.retention import Retention
+from zchat.store.sqlite.retention import Retention
 
 PAIR = (Member(ANN, "ann"), Member(BOB, "bob"))
 

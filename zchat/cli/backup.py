@@ -24,7 +24,7 @@ def command(
     """
     from zchat.cli.output import counted, say
     from zchat.cli.progress import Progress
-    from zchat.store.backup import backup
+    from zchat.store.sqlite.backup import backup
 
     with Progress() as progress:
         done = backup(data_folder(data), file, progress.tell, force=force)

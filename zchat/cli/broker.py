@@ -111,8 +111,8 @@ def _store(data: Path | None, memory: bool, keep_days: float | None, keep_messag
     if memory:
         say("nothing is kept: what is said is gone when this broker ends")
         return MemoryStore(keep=keep_messages or KEEP, keep_days=keep_days)
-    from zchat.store.retention import Retention
     from zchat.store.sqlite import open_store
+    from zchat.store.sqlite.retention import Retention
 
     folder = data_folder(data)
     store = open_store(folder, Retention(keep_days, keep_messages))

@@ -15,7 +15,7 @@ def command(data: Data = None, json: Json = False) -> int:
     """
     from zchat.cli.output import counted, json_line, out
     from zchat.cli.progress import Progress
-    from zchat.store.check import check
+    from zchat.store.sqlite.check import check
     from zchat.text import printable
 
     with Progress() as progress:

@@ -125,7 +125,7 @@ def _opened(path: Path | None) -> Iterator[Callable[[Iterable[str]], None]]:
     """Where lines are written to."""
     from zchat.cli.output import out
     from zchat.errors import DataUnusable
-    from zchat.store.backup import target
+    from zchat.store.sqlite.backup import target
 
     if path is None:
         yield lambda lines: out(text) if (text := "\n".join(lines)) else None

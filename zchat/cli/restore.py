@@ -23,7 +23,7 @@ def command(
     """
     from zchat.cli.output import counted, say
     from zchat.cli.progress import Progress
-    from zchat.store.backup import restore
+    from zchat.store.sqlite.backup import restore
 
     folder = data_folder(data)
     with Progress() as progress:

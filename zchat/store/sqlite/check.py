@@ -16,9 +16,10 @@ from typing import Any
 
 from zchat.errors import DataUnusable, StoreDamaged, ZchatError
 from zchat.messages import Deleted, Edited, Message
-from zchat.store import schema, wal
-from zchat.store.folder import DATABASE, LOCK
-from zchat.store.rows import SEQ_BITS, SEQ_MASK, read_event, unpack, verify
+from zchat.store.sqlite import schema, wal
+from zchat.store.sqlite.faults import FAULTS
+from zchat.store.sqlite.folder import DATABASE, LOCK
+from zchat.store.sqlite.rows import SEQ_BITS, SEQ_MASK, read_event, unpack, verify
 
 NAMED = 100
 """Findings that are told; more are counted."""
@@ -132,13 +133,13 @@ def explained(path: Path, doing: str = "read") -> Iterator[None]:
     """
     try:
         yield
-    except sqlite3.Error as error:
+    except FAULTS as error:
         code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
         if code == sqlite3.SQLITE_INTERRUPT:
             raise KeyboardInterrupt from None
         if code == sqlite3.SQLITE_NOTADB:
             raise DataUnusable(f"{path} is no database: name another") from None
-        if code == sqlite3.SQLITE_CORRUPT:
+        if code == sqlite3.SQLITE_CORRUPT or isinstance(error, UnicodeDecodeError):
             raise StoreDamaged(f"{path} is damaged ({error}): restore a backup") from None
         why = "the disk is full" if code == sqlite3.SQLITE_FULL else error
         raise DataUnusable(f"cannot {doing} {path} ({why}): see to its disk and rights, or name another") from None
@@ -167,7 +168,7 @@ def _examine_structure(db: sqlite3.Connection, found: Examined) -> None:
         for (verdict,) in db.execute(f"PRAGMA integrity_check({NAMED})"):
             if verdict != "ok":
                 found.note(" ".join(verdict.split()))
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
         _note(found, "the file", error)
 
 
@@ -230,10 +231,10 @@ def _index(folder: Path) -> tuple[int, int, int] | None:
     return frames, salt1, salt2
 
 
-def _note(found: Examined, where: str, error: sqlite3.Error | ZchatError) -> None:
+def _note(found: Examined, where: str, error: Exception) -> None:
     if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
         raise KeyboardInterrupt from None
-    found.note(f"{where}: {error}" if isinstance(error, sqlite3.Error) else _bare(error))
+    found.note(_bare(error) if isinstance(error, ZchatError) else f"{where}: {error}")
 
 
 def _bare(error: ZchatError) -> str:
@@ -316,7 +317,7 @@ class _Examiner:
                     yield verify(table, row)
                 except StoreDamaged as error:
                     _note(self._found, table, error)
-        except sqlite3.Error as error:
+        except FAULTS as error:
             _note(self._found, table, error)
         self._counts[table] = count
 
@@ -333,7 +334,7 @@ class _Examiner:
                     unknown += 1
                 else:
                     self._event(room, row)
-        except sqlite3.Error as error:
+        except FAULTS as error:
             _note(self._found, "events", error)
         if unknown:
             self._found.note(f"{unknown} events are of no room")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from zchat.store.cache import Cache, changing
-from zchat.store.clients import answer, is_refusal, unpack_ends
-from zchat.store.database import Database
-from zchat.store.erase import Eraser
-from zchat.store.events import Events, Room
-from zchat.store.index import MERGED, Index
-from zchat.store.retention import DAY_MS, Clock, Retention
-from zchat.store.rows import pack, seal, verify
+from zchat.store.sqlite.cache import Cache, changing
+from zchat.store.sqlite.clients import answer, is_refusal, unpack_ends
+from zchat.store.sqlite.database import Database
+from zchat.store.sqlite.erase import Eraser
+from zchat.store.sqlite.events import Events, Room
+from zchat.store.sqlite.index import MERGED, Index
+from zchat.store.sqlite.retention import DAY_MS, Clock, Retention
+from zchat.store.sqlite.rows import pack, seal, verify
 
 PRUNED = 500
 """Events that a step drops at most."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from zchat.errors import DataUnusable
-from zchat.store import schema
+from zchat.store.sqlite import schema
 
 
 @pytest.fixture(name="path")

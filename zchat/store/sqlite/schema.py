@@ -8,8 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 from zchat.errors import DataUnusable
-from zchat.store.folder import replacing
-from zchat.store.rows import damaged, pack, seal
+from zchat.store.sqlite.folder import replacing
+from zchat.store.sqlite.rows import damaged, pack, seal
 from zchat.store.words import VERSION as WORDS
 
 APPLICATION = 0x7A636861  # "zcha"

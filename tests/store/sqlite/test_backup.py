@@ -16,11 +16,11 @@ import pytest
 
 from zchat.errors import DataUnusable, StoreDamaged
 from zchat.messages import Message, Stamp
-from zchat.store.backup import Restored, backup, restore, target
 from zchat.store.base import Append, Greeting, NewRoom, Work
-from zchat.store.check import Examined, check
-from zchat.store.folder import DATABASE
 from zchat.store.sqlite import SqliteStore, open_store
+from zchat.store.sqlite.backup import Restored, backup, restore, target
+from zchat.store.sqlite.check import Examined, check
+from zchat.store.sqlite.folder import DATABASE
 
 ANN = b"ann" * 5 + b"!"
 MS = 1_700_000_000_000
@@ -339,7 +339,7 @@ def test_a_damaged_folder_is_kept_as_it_is_and_replaced(folder: Path, copy: Path
 
 
 def test_not_while_somebody_reads_it(folder: Path, copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zchat.store.backup.PATIENCE", 0.01)
+    monkeypatch.setattr("zchat.store.sqlite.backup.PATIENCE", 0.01)
     with closing(sqlite3.connect(folder / DATABASE, isolation_level=None)) as reader:
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM events").fetchall()

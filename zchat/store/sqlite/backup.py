@@ -13,10 +13,10 @@ from datetime import datetime
 from pathlib import Path
 
 from zchat.errors import DataUnusable, StoreDamaged
-from zchat.store import schema, wal
-from zchat.store.check import PATIENCE, Examined, Tell, database, examine, explained, snapshot
-from zchat.store.folder import DATABASE, LOCK, Lock, private, replacing
-from zchat.store.rows import pack, seal
+from zchat.store.sqlite import schema, wal
+from zchat.store.sqlite.check import PATIENCE, Examined, Tell, database, examine, explained, snapshot
+from zchat.store.sqlite.folder import DATABASE, LOCK, Lock, private, replacing
+from zchat.store.sqlite.rows import pack, seal
 
 PAGES = 256
 """Pages that are copied at a time."""
@@ -209,7 +209,7 @@ def _written_back(path: Path, log: Path) -> bool:
             db.execute("PRAGMA synchronous = FULL").fetchone()
             db.execute("REPLACE INTO meta VALUES (?, ?, ?)", seal("meta", "clean", pack(1)))
             busy, _, _ = db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-    except (sqlite3.DatabaseError, DataUnusable):
+    except (sqlite3.DatabaseError, UnicodeDecodeError, DataUnusable):
         return False
     if busy:
         raise DataUnusable(f"{path} is being read, by a backup or a check: try again when that is done")

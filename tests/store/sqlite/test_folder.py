@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 from zchat.errors import DataUnusable
-from zchat.store.folder import Lock, replacing
+from zchat.store.sqlite.folder import Lock, replacing
 
 HOLDS = """
 import sys
 from pathlib import Path
-from zchat.store.folder import Lock
+from zchat.store.sqlite.folder import Lock
 lock = Lock(Path(sys.argv[1]))
 print("held", flush=True)
 sys.stdin.read()

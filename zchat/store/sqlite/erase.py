@@ -6,10 +6,10 @@ import os
 import struct
 from collections.abc import Iterator
 
-from zchat.store import pages
-from zchat.store.database import Database
-from zchat.store.index import MERGED, Index
-from zchat.store.rows import damaged
+from zchat.store.sqlite import pages
+from zchat.store.sqlite.database import Database
+from zchat.store.sqlite.index import MERGED, Index
+from zchat.store.sqlite.rows import damaged
 
 ERASE_IDLE, ERASE_BUSY = 5.0, 60.0
 """Seconds after a deletion until its text begins to go: others may share the cost."""

@@ -6,6 +6,9 @@ import sqlite3
 
 from zchat import errors
 
+FAULTS = (sqlite3.Error, UnicodeDecodeError)
+"""What sqlite3 raises: the second where the text of an error quotes what is no text any more."""
+
 _DAMAGED = "the data is damaged ({0}): restore a backup; `zchat check` tells more"
 _FAILED = "the disk failed ({0}), and what it holds cannot be told: see to the disk, then start the broker again"
 _PASSES = "the database cannot be used now ({0}): it is tried again by itself"
@@ -39,13 +42,15 @@ _MEANS: dict[int, tuple[type[errors.ZchatError], str]] = {
 }
 
 
-def meaning(error: sqlite3.Error, otherwise: type[errors.ZchatError]) -> errors.ZchatError:
+def meaning(error: sqlite3.Error | UnicodeDecodeError, otherwise: type[errors.ZchatError]) -> errors.ZchatError:
     """The error to raise for one of SQLite's.
 
     Args:
         error: as sqlite3 raised it.
         otherwise: what an error means that is none of the disk's or the data's.
     """
+    if isinstance(error, UnicodeDecodeError):
+        return errors.StoreDamaged(_DAMAGED.format("the schema"))
     code = getattr(error, "sqlite_errorcode", None) or 0
     kind, text = _MEANS.get(code) or _MEANS.get(code & 0xFF) or (otherwise, "the database refused: {0}")
     return kind(text.format(error))

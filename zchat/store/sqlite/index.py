@@ -14,9 +14,9 @@ from zchat import names
 from zchat.errors import NameInvalid
 from zchat.messages import Edited, Message
 from zchat.store.base import Query
-from zchat.store.database import Database
-from zchat.store.events import Events, Room
-from zchat.store.rows import SEQ_BITS, SEQ_MASK, Row, seal, verify
+from zchat.store.sqlite.database import Database
+from zchat.store.sqlite.events import Events, Room
+from zchat.store.sqlite.rows import SEQ_BITS, SEQ_MASK, Row, seal, verify
 from zchat.store.words import VERSION, holds, phrases, words
 
 TIE_BITS = 20

@@ -27,9 +27,9 @@ from store.saying import (
 from zchat import errors
 from zchat.messages import Message
 from zchat.store.base import NewRoom, Query, Span, Work
-from zchat.store.retention import Clock, Retention
 from zchat.store.sqlite import SqliteStore, open_store
-from zchat.store.upkeep import PRUNED
+from zchat.store.sqlite.retention import Clock, Retention
+from zchat.store.sqlite.upkeep import PRUNED
 
 HOUR = 3600
 
@@ -246,8 +246,8 @@ def test_a_search_that_takes_too_long_is_given_up(folder: Path, watch: Watch) ->
 
 
 def test_messages_of_one_moment_are_all_found(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zchat.store.index.TIE_BITS", 3)
-    monkeypatch.setattr("zchat.store.index.TIE_MASK", 7)
+    monkeypatch.setattr("zchat.store.sqlite.index.TIE_BITS", 3)
+    monkeypatch.setattr("zchat.store.sqlite.index.TIE_MASK", 7)
     store = opened(folder)
     sends = [append(n, f"word {n}", ms=MS + n // 30) for n in range(1, 100)]
     store.commit(Work([NewRoom("lobby")], list(sends)))

@@ -24,8 +24,9 @@ from store.saying import (
     amend,
     append,
     do,
+    everything,
+    filled,
     greeted,
-    history,
     opened,
     read,
     say,
@@ -36,39 +37,8 @@ from store.saying import (
 
 from zchat import errors
 from zchat.messages import Ack, Message, Refused, Stamp
-from zchat.store.base import Greeting, KnownName, Member, NewRoom, ReadMark, Refusal, Work
+from zchat.store.base import Greeting, KnownName, NewRoom, ReadMark, Refusal, Work
 from zchat.store.sqlite import SqliteStore, open_store
-
-PAIR = (Member(ANN, "ann"), Member(BOB, "bob"))
-
-
-def everything(store: SqliteStore) -> list[Any]:
-    """All that can be asked of a store, but stamps."""
-    answers: list[Any] = [store.rooms(), store.names(), store.counts()]
-    for record in store.rooms():
-        answers += [read(store, record.room), history(store, record.room)]
-    for who in (ANN, BOB, CAT):
-        found = greeted(store, who, person=who)
-        answers.append((found.record, found.marks))
-    return answers
-
-
-def filled(store: SqliteStore) -> SqliteStore:
-    """Puts something of everything into a store."""
-    store.commit(
-        Work(
-            [NewRoom("lobby"), NewRoom("den"), NewRoom("@x", PAIR)],
-            [append(1, "one"), append(2, "two"), append(1, "three", "den", BOB), append(3, "four", "@x")],
-            marks=[ReadMark(ANN, "lobby", 2), ReadMark(BOB, "@x", 1)],
-            names=[KnownName("ann", "Ann", ANN), KnownName("bob", "Bob", BOB)],
-        )
-    )
-    do(store, amend(4, 1, "uno"))
-    do(store, amend(5, 2, None))
-    store.commit(Work(sends=[Refusal(ANN, Refused(6, "too-long", "why"))]))
-    say(store, *(f"and {n}" for n in range(7, 47)), n=7)
-    return store
-
 
 # What is kept --------------------------------------------------------------------------------------------------------
 

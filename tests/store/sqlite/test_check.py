@@ -13,9 +13,9 @@ import pytest
 
 from zchat.errors import DataUnusable
 from zchat.store.base import Amend, Append, KnownName, Member, NewRoom, ReadMark, Work
-from zchat.store.check import NAMED, Examined, check, examine, explained, snapshot
-from zchat.store.folder import DATABASE
 from zchat.store.sqlite import SqliteStore, open_store
+from zchat.store.sqlite.check import NAMED, Examined, check, examine, explained, snapshot
+from zchat.store.sqlite.folder import DATABASE
 
 ANN, BOB = b"ann" * 5 + b"!", b"bob" * 5 + b"!"
 MS = 1_700_000_000_000
@@ -137,7 +137,7 @@ def test_what_is_not_as_it_was_put_there_is_found(folder: Path, damage: str, fin
 
 
 def test_rows_that_are_sealed_and_yet_contradict_each_other_are_found(folder: Path) -> None:
-    from zchat.store.rows import event_row, read_event
+    from zchat.store.sqlite.rows import event_row, read_event
 
     with closing(sqlite3.connect(folder / DATABASE)) as db:
         for seq, link in ((2, 8), (5, 7)):  # the edits of 2 are 6 and 7

@@ -11,8 +11,8 @@ import msgspec
 
 from zchat.messages import Edited, Event, Message
 from zchat.store.base import Member, RoomRecord, Slice, Span, weight
-from zchat.store.database import Database
-from zchat.store.rows import SEQ_BITS, Row, damaged, event_row, read_event, seal
+from zchat.store.sqlite.database import Database
+from zchat.store.sqlite.rows import SEQ_BITS, Row, damaged, event_row, read_event, seal
 
 LOOKED_AT = 2000
 """Events that one call looks at for history at most."""

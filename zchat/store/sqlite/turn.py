@@ -9,12 +9,12 @@ import msgspec
 from zchat.errors import NoSuchMessage, StoreRejected
 from zchat.messages import Deleted, Edited, Event, Message, Refused
 from zchat.store.base import LOOKBACK, Amend, Append, KnownName, Member, NewRoom, ReadMark, Refusal, Sending
-from zchat.store.cache import UPDATE_HEAD, Cache
-from zchat.store.clients import End, pack_ends, refusal
-from zchat.store.database import Database
-from zchat.store.events import Events, Room
-from zchat.store.index import Index
-from zchat.store.rows import event_row, seal
+from zchat.store.sqlite.cache import UPDATE_HEAD, Cache
+from zchat.store.sqlite.clients import End, pack_ends, refusal
+from zchat.store.sqlite.database import Database
+from zchat.store.sqlite.events import Events, Room
+from zchat.store.sqlite.index import Index
+from zchat.store.sqlite.rows import event_row, seal
 
 INSERT_TURN = "INSERT INTO turns VALUES (?, ?, ?)"
 

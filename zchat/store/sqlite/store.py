@@ -1,10 +1,9 @@
-"""A store on disk: one SQLite file. A turn is a transaction, on the disk before it is answered."""
+"""The store itself: turns, what is looked up, and what SQLite says when it fails."""
 
 from __future__ import annotations
 
 import mmap
 import os
-import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,7 +13,6 @@ import msgspec
 
 from zchat import errors
 from zchat.messages import Message, Refused, Stamp
-from zchat.store import schema, wal
 from zchat.store.base import (
     ClientRecord,
     Greeted,
@@ -27,17 +25,18 @@ from zchat.store.base import (
     Span,
     Work,
 )
-from zchat.store.cache import UPDATE_HEAD, Cache
-from zchat.store.clients import End, answer, pack_ends, refusal
-from zchat.store.database import Database
-from zchat.store.events import Events, record
-from zchat.store.faults import meaning
-from zchat.store.folder import DATABASE, Lock
-from zchat.store.index import Index
-from zchat.store.retention import Retention
-from zchat.store.rows import damaged, seal, unpack, verify
-from zchat.store.turn import INSERT_TURN, Turn
-from zchat.store.upkeep import Upkeep
+from zchat.store.sqlite import schema, wal
+from zchat.store.sqlite.cache import UPDATE_HEAD, Cache
+from zchat.store.sqlite.clients import End, answer, pack_ends, refusal
+from zchat.store.sqlite.database import Database
+from zchat.store.sqlite.events import Events, record
+from zchat.store.sqlite.faults import FAULTS, meaning
+from zchat.store.sqlite.folder import DATABASE, Lock
+from zchat.store.sqlite.index import Index
+from zchat.store.sqlite.retention import Retention
+from zchat.store.sqlite.rows import damaged, seal, unpack, verify
+from zchat.store.sqlite.turn import INSERT_TURN, Turn
+from zchat.store.sqlite.upkeep import Upkeep
 from zchat.store.words import VERSION as WORDS
 
 SEARCH_SECONDS = 0.1
@@ -73,7 +72,7 @@ def open_store(
     lock = Lock(folder)
     try:
         return SqliteStore(folder, lock, retention, clock, keep_outcomes, keep_people, window)
-    except sqlite3.Error as error:
+    except FAULTS as error:
         problem = meaning(error, errors.StoreFailed)
         if isinstance(problem, errors.StoreUnavailable):
             problem = errors.DataUnusable(
@@ -122,7 +121,7 @@ class SqliteStore:
                 self._db, self._cache, self._events, self._index, retention, clock, keep_outcomes, window
             )
             self._begin()
-        except (sqlite3.Error, errors.StoreFailed):
+        except (*FAULTS, errors.StoreFailed):
             self._db.abandon()  # what is damaged is left as it is
             raise
         except BaseException:
@@ -233,7 +232,7 @@ class SqliteStore:
             while self._cache.behind and self._clock() < begun + SEARCH_SECONDS / 2 and not self._db.in_whole:
                 try:
                     self._upkeep.fill()
-                except sqlite3.Error as error:
+                except FAULTS as error:
                     if not isinstance(meaning(error, errors.StoreFailed), errors.StoreUnavailable):
                         raise
                     break  # a full disk, say: what is indexed can still be searched
@@ -268,7 +267,7 @@ class SqliteStore:
                     self._db.put("clean", 1)
                     self._db.put("clock", self._upkeep.age.ms)
                 self._db.checkpoint("TRUNCATE")
-        except sqlite3.Error as error:
+        except FAULTS as error:
             self._failed = meaning(error, errors.StoreFailed)  # the next start will say that this one was not clean
         if isinstance(self._failed, errors.StoreFailed):
             self._db.abandon()
@@ -310,7 +309,7 @@ class SqliteStore:
             raise self._failed
         try:
             yield
-        except sqlite3.Error as error:
+        except FAULTS as error:
             problem = meaning(error, otherwise)
             if isinstance(problem, errors.StoreFailed):
                 self._failed = problem

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from zchat.errors import StoreUnavailable
-from zchat.store.rows import damaged, pack, seal, unpack, verify
-from zchat.store.schema import COUNTED
+from zchat.store.sqlite.rows import damaged, pack, seal, unpack, verify
+from zchat.store.sqlite.schema import COUNTED
 
 CACHE_KIB = 16 * 1024
 LOG_KEPT = 16 * 1024 * 1024

@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from zchat.store.pages import LEAST, LOCAL, SIZE, children, filling, stale
+from zchat.store.sqlite.pages import LEAST, LOCAL, SIZE, children, filling, stale
 
 
 def pages(path: Path, db: sqlite3.Connection, table: str = "t") -> list[bytes]:

@@ -10,14 +10,13 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from store.saying import ANN, BOB, CAT, Watch, amend, append, do, opened, say, search, settle
-from store.test_sqlite import everything, filled
+from store.saying import ANN, BOB, CAT, Watch, amend, append, do, everything, filled, opened, say, search, settle
 
 from zchat import errors
 from zchat.messages import Refused
 from zchat.store.base import NewRoom, Refusal, Sending, Work
-from zchat.store.database import Database
 from zchat.store.sqlite import SqliteStore, open_store
+from zchat.store.sqlite.database import Database
 
 COPIES = int(os.environ.get("ZCHAT_DAMAGED_COPIES", "150"))
 """Damaged copies of a database that are tried."""
@@ -187,3 +186,14 @@ def test_all_of_them_are_told_of(original: Path, folder: Path) -> None:
     assert store._db.execute("SELECT count(*) FROM refused").fetchone() != (0,)
     assert {ANN, BOB, CAT} == {row[0] for row in store._db.execute("SELECT person FROM persons")}
     store.close()
+
+
+@pytest.mark.usefixtures("_closed")
+def test_a_schema_that_is_no_text_is_damage_like_any_other(original: Path, folder: Path) -> None:
+    shutil.copytree(original, folder, dirs_exist_ok=True)
+    path = folder / "zchat.db"
+    content = bytearray(path.read_bytes())
+    content[content.index(b"sqlite_autoindex_persons_1") + len(b"sqlite_auto")] ^= 0x80
+    path.write_bytes(content)
+    with pytest.raises(errors.StoreDamaged, match="restore a backup"):
+        open_store(folder)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from zchat.messages import Ack, Refused
-from zchat.store.rows import pack, unpack
+from zchat.store.sqlite.rows import pack, unpack
 
 End = tuple[Any, ...]
 """How a send ended: client, n, then room key, number and ms if it is kept; or else code, detail, expected, retry_ms."""

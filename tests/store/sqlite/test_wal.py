@@ -16,7 +16,7 @@ from store.saying import append, opened, read, say
 from zchat import errors
 from zchat.messages import Message
 from zchat.store.base import NewRoom, Work
-from zchat.store.wal import FRAME_HEADER, HEADER, Scan, scan
+from zchat.store.sqlite.wal import FRAME_HEADER, HEADER, Scan, scan
 
 PAGE = 4096
 FRAME = FRAME_HEADER + PAGE

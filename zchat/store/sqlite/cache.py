@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from zchat.store.clients import Recent, unpack_ends
-from zchat.store.database import Database
-from zchat.store.events import Room, load_rooms
-from zchat.store.rows import damaged, verify
+from zchat.store.sqlite.clients import Recent, unpack_ends
+from zchat.store.sqlite.database import Database
+from zchat.store.sqlite.events import Room, load_rooms
+from zchat.store.sqlite.rows import damaged, verify
 
 PERSONS = 20_000
 """Persons whose key is at hand."""
