@@ -418,3 +418,10 @@ def test_a_slope() -> None:
     assert times.slope([(0.0, 5.0), (10.0, 25.0), (20.0, 45.0)]) == pytest.approx(2.0)
     assert times.slope([(1.0, 1.0)]) == 0.0
     assert times.slope([(1.0, 1.0), (1.0, 2.0)]) == 0.0
+
+
+def test_the_commands_in_the_documents_can_be_run() -> None:
+    page = (Path(__file__).parent.parent.parent / "docs" / "RELIABILITY.md").read_text()
+    commands = re.findall(r"^\| `(--[^`]+)`", page, re.MULTILINE)
+    named = {chaos.parser().parse_args(command.split()).profile for command in commands}
+    assert named == set(chaos.PROFILES)
