@@ -12,7 +12,6 @@ from zchat import errors
 from zchat.broker.effects import Level
 from zchat.broker.hub import Hub
 from zchat.broker.inputs import Announce, FenceMoved, Gone, Input, Now, Received, Shutdown
-from zchat.broker.settings import Settings
 from zchat.codec import Malformed
 from zchat.messages import (
     Ack,
@@ -50,7 +49,6 @@ from zchat.messages import (
     Who,
 )
 from zchat.store.base import Member, RoomRecord
-from zchat.store.memory import MemoryStore
 
 # What is said, and in which order ------------------------------------------------------------------------------------
 
@@ -548,11 +546,23 @@ def test_a_broker_begins_with_the_rooms_that_are_kept() -> None:
     assert "private" in str(page)
 
 
-def test_a_hub_makes_the_lobby() -> None:
-    hub = Hub(Settings(), [], [], lambda size: bytes(size))
-    store = MemoryStore()
-    hub.committed(store.commit(hub.handle([], Now(0, 0))))
-    assert store.rooms() == [RoomRecord("lobby", 0)]
+def test_rooms_are_kept_once_something_is_said_in_them(talk: Dialogue) -> None:
+    ann = talk.person("ann", "lobby", "den")
+    assert talk.store.rooms() == []
+    assert ann.joins("lobby").head == 0
+    ann.says("hi", "den")
+    assert [kept.room for kept in talk.store.rooms()] == ["den"]
+
+
+def test_so_many_edits_are_looked_for_in_a_turn(talk: Dialogue) -> None:
+    ann = talk.person("ann", "lobby")
+    ann.says("hi")
+    most = talk.settings.amends
+    answers = ann.asks(*(Edit(n, "lobby", 0, "ho") for n in range(2, most + 4)))
+    assert [item.n for item in answers if isinstance(item, Ack)] == list(range(2, most + 2))
+    assert [item.code for item in answers if isinstance(item, Refused)] == ["busy", "out-of-order"]
+    (again,) = ann.asks(Edit(most + 2, "lobby", 0, "ho"))
+    assert isinstance(again, Ack)
 
 
 def test_nothing_is_kept_of_sessions_that_are_over(talk: Dialogue) -> None:

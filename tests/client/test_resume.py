@@ -122,6 +122,8 @@ def test_where_it_cannot_be_written_what_was_kept_is_there_still(path: Path, mon
         b'{"v": 1, "run": "0011223344556677", "turn": 1, "positions": {"lobby": 9999999999999999999}}',
         b'{"v": 1, "run": "00", "turn": 1, "positions": {"lobby": 5}}',
         b'{"v": 1, "run": "0011223344556677", "turn": 1e400, "positions": {"lobby": 5}}',
+        b'{"v": 1, "run": "0011223344556677", "turn": true, "positions": {"lobby": 5}}',
+        b'{"v": 1, "run": "0011223344556677", "turn": 1, "positions": {"lobby": true}}',
         b"[" * 100_000,
     ],
 )

@@ -185,7 +185,7 @@ def test_what_could_not_be_tried_may_be_sent_again() -> None:
     talk, store = picky()
     ann, bob = talk.person("ann", "lobby"), talk.person("bob", "lobby")
     new = talk.stranger()
-    store.patience = 3  # all at once, the first of ann, and the second as what is refused
+    store.patience = 4  # all at once, the room, the first of ann, and the second as what is refused
     talk.turn(
         Received(ann.id, [Send(1, "lobby", "a"), Send(2, "lobby", "b" + POISON), Send(3, "lobby", "c")]),
         Received(bob.id, [Send(1, "lobby", "x")]),

@@ -511,3 +511,14 @@ def test_an_edit_outlives_its_message(keeping: Callable[[Retention], Store]) -> 
     assert search(store, "uno") == search(store, "zwei") == []
     (answer,) = store.commit(Work([], [amend(6, 2, None)])).sends
     assert isinstance(answer, Refused)
+
+
+def test_since_finds_all_also_where_times_do_not_rise(store: Store) -> None:
+    times = (5000, 6000, 1000, 2000, 7000, 3000)  # an import, or a clock that was set back
+    for n, ms in enumerate(times, 1):
+        store.commit(Work([NewRoom("lobby")], [append(n, f"at {ms}", ms=ms)]))
+    for since in (0, 1000, 2500, 5500, 7000, 7001):
+        wanted = [seq for seq, ms in enumerate(times, 1) if ms >= since]
+        assert [event.seq for event in store.history("lobby", Span(10, since=since)).events] == wanted
+        assert [event.seq for event in store.history("lobby", Span(10, after=0, since=since)).events] == wanted
+    assert [event.seq for event in store.history("lobby", Span(10, after=4, since=2500)).events] == [5, 6]

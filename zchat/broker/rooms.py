@@ -30,6 +30,7 @@ class Room:
         head: the number of its last event. A cache: the store numbers.
         ms: when it last spoke, in milliseconds since 1970 UTC.
         kept: whether the store has it yet.
+        planned: the turn in which the store was last asked to keep it.
         members: the two persons of a private room; empty for a public one.
         called: what they were called last, by person.
         moved: the turn in which its head or roster last changed.
@@ -42,6 +43,7 @@ class Room:
     head: int = 0
     ms: int = 0
     kept: bool = False
+    planned: int = -1
     members: tuple[bytes, ...] = ()
     called: dict[bytes, str] = field(default_factory=dict)
     roster: Roster = field(default_factory=Roster)
@@ -99,10 +101,13 @@ class Rooms:
             self._note_members(room)
         self._quieting: deque[tuple[float, Room]] = deque()
         self._changed: dict[str, Room] = {}  # whose roster has something to tell
-        self.make(LOBBY)
+        self.make(LOBBY, said=False)
 
-    def make(self, name: str, members: tuple[Member, ...] = ()) -> Room:
+    def make(self, name: str, members: tuple[Member, ...] = (), *, said: bool = True) -> Room:
         """A room by its canonical name, made if it is not there; of a private one the names of its members are noted.
+
+        Args:
+            said: whether something is said in it: only then it is kept.
 
         Raises:
             errors.LimitReached: there are too many rooms.
@@ -118,8 +123,9 @@ class Rooms:
         for member in members:
             if room.called.get(member.person) != member.name:
                 room.called[member.person] = member.name
-                room.kept = False
-        if not room.kept:
+                room.kept, room.planned = False, -1
+        if said and not room.kept and room.planned != self._turn.number:
+            room.planned = self._turn.number
             told = tuple(Member(person, room.called[person]) for person in room.members)
             self._turn.work.rooms.append(NewRoom(name, told))
         return room

@@ -36,6 +36,7 @@ class Settings:
         page: events in one answer to read, and names in one answer to who or rooms.
         page_size: of the events in one answer to read; with the framing below the frame's limit.
         work_budget: events read and names listed in one turn for all clients together; the rest waits for the next.
+        amends: edits and deletions in one turn for all clients together; more are to be tried again.
         search_cost: what a search counts for in that budget.
         hits: messages in one answer to search.
         words: characters of what is searched for.
@@ -58,7 +59,8 @@ class Settings:
     page: int = 500
     page_size: int = 60 * 1024
     work_budget: int = 2000
-    search_cost: int = 1000
+    amends: int = 20
+    search_cost: int = 2000
     hits: int = 100
     words: int = 256
     max_sessions: int = 20_000

@@ -24,6 +24,7 @@ class Turn:
         clock: the hub's own clock, in seconds: when things fall due.
         work: what the store must commit.
         effects: what is to be done once it has.
+        amends: edits and deletions so far.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -33,6 +34,7 @@ class Turn:
         self.clock = 0.0
         self.work = Work()
         self.effects = Effects()
+        self.amends = 0
         self._last: float | None = None
         self._after: list[Callable[[], None]] = []
 
@@ -43,6 +45,7 @@ class Turn:
         self.clock += 0.0 if self._last is None else min(max(now.clock - self._last, 0.0), 1.0)
         self._last, self.now = now.clock, now
         self.number += 1
+        self.amends = 0
 
     def after(self, answer: Callable[[], None]) -> None:
         """Has something done after the commit: what names a head must be."""

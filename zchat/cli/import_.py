@@ -198,7 +198,12 @@ def _ms(text: str) -> int:
     time = datetime.fromisoformat(text)
     if time.tzinfo is None or time.timestamp() < 0:
         raise ValueError("its time has no zone, or is before 1970")
-    return round(time.timestamp() * 1000)
+    from zchat.messages import LATEST_MS
+
+    ms = round(time.timestamp() * 1000)
+    if ms > LATEST_MS:
+        raise ValueError("its time is after the year 9999")
+    return ms
 
 
 # Into a folder --------------------------------------------------------------------------------------------------------

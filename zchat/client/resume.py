@@ -14,6 +14,9 @@ from zchat.messages import Stamp
 
 VERSION = 1
 
+MOST = 10_000
+"""Rooms in a file at most: more than anybody can follow."""
+
 
 class ResumeFile:
     """Positions in a file that one program at a time has.
@@ -61,7 +64,8 @@ class ResumeFile:
         content = {"v": VERSION, "run": stamp.run.hex(), "turn": stamp.turn, "positions": positions}
         fresh = self.path.with_name(f"{self.path.name}.new")
         try:
-            with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+            fresh.unlink(missing_ok=True)  # a crash left it
+            with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 json.dump(content, file)
                 file.flush()
                 os.fsync(file.fileno())
@@ -91,6 +95,8 @@ class ResumeFile:
 
     def _load(self) -> None:
         try:
+            if self.path.exists() and not self.path.is_file():
+                raise DataUnusable(f"cannot read the resume file {self.path}: it is no file")
             content = json.loads(self.path.read_text(encoding="utf-8"))
             if content["v"] != VERSION:
                 raise DataUnusable(f"the resume file {self.path} was made by another version of zchat: name a new one")
@@ -99,6 +105,8 @@ class ResumeFile:
                 raise ValueError
             self.stamp = Stamp(run, _number(content["turn"]))
             self.positions = {room: _number(seq) for room, seq in content["positions"].items()}
+            if len(self.positions) > MOST:
+                raise ValueError
         except FileNotFoundError:
             pass
         except OSError as error:
@@ -108,6 +116,6 @@ class ResumeFile:
 
 
 def _number(value: object) -> int:
-    if not isinstance(value, int) or not 0 <= value < 2**63:  # the broker would not read it
+    if type(value) is not int or not 0 <= value < 2**63:  # the broker would not read it
         raise ValueError
     return value

@@ -12,7 +12,7 @@ from typing import Protocol
 
 from zchat.messages import Ack, Deleted, Edited, Event, Message, Refused, Stamp
 
-LOOKBACK = 1000
+LOOKBACK = 200
 """How many of a room's last events are looked through for a person's last message."""
 
 
@@ -215,7 +215,7 @@ class Span:
         limit: messages at most.
         after: the oldest above this number; None for the newest.
         before: only below this number; 0 for no bound.
-        since: only what was said at that time or later, as far as times rise with numbers.
+        since: only what was said at that time or later.
         size: weight of all messages together at most; one at least is given.
     """
 

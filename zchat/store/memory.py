@@ -56,6 +56,7 @@ class _Room:
     edits: dict[int, list[int]] = field(default_factory=dict)  # the numbers of a message's edits
     head: int = 0
     ms: int = 0
+    rising: int = 1  # the number from which on no event is older than the one before it
 
     @property
     def first(self) -> int:
@@ -158,7 +159,7 @@ class MemoryStore:
         if kept is None:
             return Slice(1, 0, ())
         lowest = kept.first
-        if span.since:
+        if span.since and kept.rising <= lowest:
             lowest += bisect_left(kept.events, span.since, key=lambda event: getattr(event, "ms", 0))
         if span.after is not None:
             lowest = max(lowest, span.after + 1)
@@ -169,7 +170,7 @@ class MemoryStore:
         size, edge = span.size, (span.after or 0) if forward else highest + 1
         for seq in wanted[:LOOKED_AT]:
             message = kept.message(seq)
-            if message is not None:
+            if message is not None and message.ms >= span.since:
                 size -= weight(message)
                 if len(found) == span.limit or (found and size < 0):
                     break
@@ -263,6 +264,8 @@ class MemoryStore:
         return Deleted(seq, amend.ms, amend.name, amend.sender, amend.n, target)
 
     def _append(self, name: str, room: _Room, event: Message | Edited | Deleted, person: bytes) -> None:
+        if event.ms < room.ms:
+            room.rising = event.seq
         room.head, room.ms = event.seq, event.ms
         room.events.append(event)
         room.authors.append(person)

@@ -73,6 +73,8 @@ def mark(hub: Hub, session: Session, request: Mark) -> None:
     marks = hub.marks.of(session.person)
     if room.name not in marks and len(marks) >= hub.settings.max_marks:
         raise errors.LimitReached("as many rooms as one person may mark as read")
+    if not room.members:
+        hub.rooms.make(room.name)  # a mark is kept with its room
     hub.marks.rise(session.person, room.name, min(request.seq, room.head))
     hub.sessions.reply(session, Done(request.q))
 

@@ -19,7 +19,7 @@ def join(hub: Hub, session: Session, request: Join) -> None:
     name = names.room(request.room)
     if name not in session.rooms and len(session.rooms) >= hub.settings.max_rooms_joined:
         raise errors.LimitReached("as many rooms as one session may follow: leave one first")
-    room = hub.rooms.make(name)
+    room = hub.rooms.make(name, said=False)
     hub.rooms.enter(session, room, quiet=request.quiet)
 
     def answer() -> None:

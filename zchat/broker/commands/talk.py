@@ -38,7 +38,7 @@ def edit(hub: Hub, session: Session, request: Edit) -> None:
         room = hub.rooms.make(hub.rooms.readable(session.person, request.room).name)
         return room, Amend(*_origin(hub, session, room, request.n), request.seq, request.text)
 
-    _number(hub, session, request.n, plan)
+    _number(hub, session, request.n, plan, amends=True)
 
 
 def delete(hub: Hub, session: Session, request: Delete) -> None:
@@ -48,10 +48,12 @@ def delete(hub: Hub, session: Session, request: Delete) -> None:
         room = hub.rooms.make(hub.rooms.readable(session.person, request.room).name)
         return room, Amend(*_origin(hub, session, room, request.n), request.seq, None)
 
-    _number(hub, session, request.n, plan)
+    _number(hub, session, request.n, plan, amends=True)
 
 
-def _number(hub: Hub, session: Session, n: int, plan: Callable[[], tuple[Room, Append | Amend]]) -> None:
+def _number(
+    hub: Hub, session: Session, n: int, plan: Callable[[], tuple[Room, Append | Amend]], *, amends: bool = False
+) -> None:
     """Plans what uses a send number up: accepted only under the next one."""
     sends = session.sends
     if sends is None:
@@ -66,6 +68,10 @@ def _number(hub: Hub, session: Session, n: int, plan: Callable[[], tuple[Room, A
         return
     if hub.draining:
         raise errors.Draining
+    if amends:  # the store has to look for what is to be changed, and that takes far longer than appending
+        if hub.turn.amends >= hub.settings.amends:
+            raise errors.Busy
+        hub.turn.amends += 1
     try:
         room, planned = plan()
     except errors.Refusal as problem:

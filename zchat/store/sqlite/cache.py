@@ -78,7 +78,7 @@ class Cache:
 @contextmanager
 def changing(db: Database, *rooms: Room) -> Iterator[None]:
     """A transaction that changes these rooms; if it fails they are as before."""
-    before = [(room, room.head, room.first, room.ms, room.turn, room.indexed) for room in rooms]
+    before = [(room, room.head, room.first, room.ms, room.turn, room.indexed, room.rising) for room in rooms]
     try:
         with db.transaction():
             yield
@@ -86,9 +86,10 @@ def changing(db: Database, *rooms: Room) -> Iterator[None]:
                 _, *columns, check = room.row()
                 db.execute(UPDATE_HEAD, (*columns, check, room.id))
     except BaseException:
-        for room, head, first, ms, turn, indexed in before:
-            room.head, room.first, room.ms, room.turn, room.indexed = head, first, ms, turn, indexed
+        for room, head, first, ms, turn, indexed, rising in before:
+            room.head, room.first, room.ms, room.turn = head, first, ms, turn
+            room.indexed, room.rising = indexed, rising
         raise
 
 
-UPDATE_HEAD = "UPDATE heads SET head = ?, first = ?, ms = ?, turn = ?, indexed = ?, sum = ? WHERE room = ?"
+UPDATE_HEAD = "UPDATE heads SET head = ?, first = ?, ms = ?, turn = ?, indexed = ?, rising = ?, sum = ? WHERE room = ?"

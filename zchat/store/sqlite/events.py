@@ -34,6 +34,7 @@ class Room:
         ms: when it last spoke.
         turn: in which it last spoke.
         indexed: up to where it was indexed for searching.
+        rising: the number from which on no event is older than the one before it.
     """
 
     id: int
@@ -44,6 +45,7 @@ class Room:
     ms: int = 0
     turn: int = 0
     indexed: int = 0
+    rising: int = 1
 
     def key(self, seq: int) -> int:
         """The key of its event of that number."""
@@ -51,7 +53,13 @@ class Room:
 
     def row(self) -> tuple[int, ...]:
         """Its row of heads."""
-        return seal("heads", self.id, self.head, self.first, self.ms, self.turn, self.indexed)
+        return seal("heads", self.id, self.head, self.first, self.ms, self.turn, self.indexed, self.rising)
+
+    def says(self, seq: int, ms: int) -> None:
+        """An event of that number and time is appended."""
+        if ms < self.ms:  # an import, or a clock that was set back
+            self.rising = seq
+        self.head, self.ms = seq, ms
 
     def kept(self, seq: int) -> bool:
         """Whether it has an event of that number."""
@@ -118,7 +126,7 @@ class Events:
     def history(self, room: Room, span: Span) -> Slice:
         """See `Store.history`."""
         low = room.first
-        if span.since:
+        if span.since and room.rising <= low:
             low += bisect_left(_Times(self, room), span.since)
         if span.after is not None:
             low = max(low, span.after + 1)
@@ -128,7 +136,7 @@ class Events:
         size, edge = span.size, (span.after or 0) if forward else high + 1
         for row in self.rows(room, low, high, LOOKED_AT, down=not forward):
             message = self.fold(room, row)
-            if message is not None:
+            if message is not None and message.ms >= span.since:
                 size -= weight(message)
                 if len(found) == span.limit or (found and size < 0):
                     break

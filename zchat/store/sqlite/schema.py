@@ -20,7 +20,7 @@ TABLES = {
     "rooms": "CREATE TABLE rooms (id INTEGER PRIMARY KEY, name TEXT UNIQUE, members INTEGER, sum INTEGER)",
     # What changes of a room with every message: apart, so that little is written.
     "heads": "CREATE TABLE heads (room INTEGER PRIMARY KEY, head INTEGER, first INTEGER, ms INTEGER, turn INTEGER, "
-    "indexed INTEGER, sum INTEGER)",
+    "indexed INTEGER, rising INTEGER, sum INTEGER)",
     "members": "CREATE TABLE members (room INTEGER, place INTEGER, person INTEGER, name TEXT, sum INTEGER, "
     "PRIMARY KEY (room, place)) WITHOUT ROWID",
     "persons": "CREATE TABLE persons (id INTEGER PRIMARY KEY, person BLOB UNIQUE, sum INTEGER)",

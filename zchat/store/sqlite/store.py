@@ -44,6 +44,9 @@ SEARCH_SECONDS = 0.1
 
 KEEP_RUNS = 1000
 
+LOOK_EVERY = 1.0
+"""Seconds between two looks at whether the file is still there."""
+
 
 def open_store(
     folder: Path,
@@ -109,8 +112,10 @@ class SqliteStore:
         self._lock, self._clock, self._keep_people, self._window = lock, clock, keep_people, window
         self._failed: errors.ZchatError | None = None
         self._closed = False
-        path = folder / DATABASE
+        path = self._path = folder / DATABASE
         scanned = self._look(path)
+        found = path.stat()
+        self._file, self._looked_at = (found.st_dev, found.st_ino), clock()
         self._db = Database(path)
         try:
             self._cache = Cache()
@@ -255,7 +260,24 @@ class SqliteStore:
         if self._db.in_whole:
             return float("inf")
         with self._guarded():
+            self._look_after_file()
             return self._upkeep.tidy(ms, idle=idle)
+
+    def _look_after_file(self) -> None:
+        """Fails once the database is no longer where it was: what is written then is gone with this process."""
+        now = self._clock()
+        if now < self._looked_at + LOOK_EVERY:
+            return
+        self._looked_at = now
+        try:
+            there = self._path.stat()
+        except FileNotFoundError:
+            there = None
+        if there is None or (there.st_dev, there.st_ino) != self._file:
+            raise errors.StoreFailed(
+                f"{self._path} was removed or replaced under the running broker: what was said since is lost with it, "
+                "unless the file is put back; start the broker again"
+            )
 
     def close(self) -> None:
         if self._closed:

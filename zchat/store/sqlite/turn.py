@@ -35,7 +35,7 @@ class Turn:
         self._db, self._cache, self._events, self._index = db, cache, events, index
         self.number = number
         self.ends: list[End] = []
-        self.touched: dict[Room, tuple[int, int, int]] = {}
+        self.touched: dict[Room, tuple[int, int, int, int]] = {}
         self.size = 0
         self._rows: list[tuple[int, int, int, bytes, int]] = []
         self._made: list[Room] = []
@@ -44,8 +44,8 @@ class Turn:
 
     def undo(self) -> None:
         """The transaction failed: what is in memory becomes what it was."""
-        for room, (head, ms, turn) in self.touched.items():
-            room.head, room.ms, room.turn = head, ms, turn
+        for room, (head, ms, turn, rising) in self.touched.items():
+            room.head, room.ms, room.turn, room.rising = head, ms, turn, rising
         for room, members in self._renamed.items():
             room.members = members
         for room in self._made:
@@ -61,7 +61,7 @@ class Turn:
             self._db.execute(
                 "INSERT INTO rooms VALUES (?, ?, ?, ?)", seal("rooms", room.id, new.room, len(new.members))
             )
-            self._db.execute("INSERT INTO heads VALUES (?, ?, ?, ?, ?, ?, ?)", room.row())
+            self._db.execute("INSERT INTO heads VALUES (?, ?, ?, ?, ?, ?, ?, ?)", room.row())
             self._write_members(room)
             for table, rows in (("rooms", 1), ("heads", 1), ("members", len(new.members))):
                 self._db.count(table, rows)
@@ -96,7 +96,7 @@ class Turn:
             if room is None:
                 raise StoreRejected(f"there is no room {send.room} to keep that in")
             if room not in touched:
-                touched[room] = room.head, room.ms, room.turn
+                touched[room] = room.head, room.ms, room.turn, room.rising
             if isinstance(send, Append):
                 seq = room.head + 1
                 event = Message(seq, send.ms, send.name, send.sender, send.n, send.text, send.action)
@@ -108,7 +108,7 @@ class Turn:
                     ends.append(refusal(send.client, event))
                     done.append(event)
                     continue
-            room.head, room.ms = event.seq, send.ms
+            room.says(event.seq, send.ms)
             ends.append((send.client, send.n, room.id, event.seq, send.ms))
             done.append(event)
         self._flush()
