@@ -69,6 +69,8 @@ def create(path: Path) -> None:
         db.execute(f"PRAGMA application_id = {APPLICATION}")
         db.execute(f"PRAGMA user_version = {1 + len(STEPS)}")
         db.execute("COMMIT")
+        # Closing would do that as well, but say nothing if it cannot: what is renamed into place must be whole.
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
 
 def check(db: sqlite3.Connection, path: Path, steps: Sequence[Step] = STEPS) -> int:
