@@ -66,7 +66,8 @@ def _acked(at: int, part: bytes) -> Iterable[Told]:
         items = codec.decode_replies(part).items
     except errors.Undecodable:
         return []
-    return [Told(at, item.room, item.seq) for item in items if isinstance(item, Ack) and item.room and item.seq]
+    acks = [item for item in items if isinstance(item, Ack) and item.room and item.seq]
+    return [Told(at, ack.room, seq) for ack in acks for seq in range(ack.seq, ack.seq + ack.count)]
 
 
 def _published(at: int, part: bytes) -> Iterable[Told]:

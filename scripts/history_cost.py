@@ -27,6 +27,7 @@ try:
     import zmq as _needed  # noqa: F401
 
     import zchat
+    from zchat.messages import Send
     from zchat.store.base import Append, NewRoom, Work
     from zchat.store.sqlite import open_store
     from zchat.store.sqlite.retention import Retention
@@ -65,7 +66,8 @@ def fill(folder: Path, stored: int, rooms: int, seed: int, show: bool) -> None:
             for number in range(first, min(first + BATCH, stored)):
                 text = " ".join(dice.choices(vocabulary, cum_weights=chances, k=12))
                 room, name = f"room{number % rooms}", f"person{number % 500}"
-                sends.append(Append(room, client, number - first + 1, begin + number, name, client[:8], person, text))
+                said = [Send(number - first + 1, room, text)]
+                sends.append(Append(room, client, begin + number, name, client[:8], person, said))
             store.commit(Work(sends=list(sends)))
             store.tidy(begin, idle=False)
             if show:

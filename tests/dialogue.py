@@ -19,6 +19,7 @@ from zchat.messages import (
     Joined,
     Message,
     Presence,
+    Published,
     Refused,
     Reply,
     Request,
@@ -41,6 +42,7 @@ class Dialogue:
         ms: the time of day of the next turn.
         broken: whether the store refuses to commit.
         effects: of the last turn.
+        replies: what everybody heard in it.
         logged: all lines so far.
     """
 
@@ -53,6 +55,8 @@ class Dialogue:
         self.ms = DAY
         self.broken = False
         self.effects = Effects()
+        self.replies: dict[bytes, list[Reply]] = {}
+        self._published: dict[str, Published] = {}
         self.logged: list[tuple[Level, str]] = []
 
     def secret(self, size: int = 16) -> bytes:
@@ -76,24 +80,28 @@ class Dialogue:
         return self.effects
 
     def _travels(self) -> None:
-        """Whatever is said survives the codec."""
+        """What is said goes through the codec, and is heard as it comes out of it."""
         stamp = Stamp(b"12345678", 1)
-        for items in self.effects.replies.values():
-            heard: list[Reply] = []
+        self.replies, self._published = {}, {}
+        for peer, items in self.effects.replies.items():
+            self.replies[peer] = []
             for frame in codec.encode_replies(stamp, items):
-                heard += codec.decode_replies(frame).items
-            assert heard == items
-        for room, publication in self.effects.published.items():
-            for frame in codec.encode_published(room, stamp, publication.events, publication.states):
-                assert codec.decode_published(frame)[0] == room
+                self.replies[peer] += codec.decode_replies(frame).items
+        for name, publication in self.effects.published.items():
+            told = self._published[name] = Published(stamp, (), ())
+            for frame in codec.encode_published(name, stamp, publication.events, publication.states):
+                room, part = codec.decode_published(frame)
+                assert room == name
+                told = Published(stamp, (*told.events, *part.events), (*told.states, *part.states))
+            self._published[name] = told
 
     def passes(self, seconds: float, step: float = 0.5) -> list[Effects]:
         """Turns in which nothing comes in, until so many seconds have passed."""
         return [self.turn(after=step) for _ in range(round(seconds / step))]
 
-    def published(self, room: str = "lobby") -> Publication:
+    def published(self, room: str = "lobby") -> Published:
         """What the last turn published to a room."""
-        return self.effects.published.get(room, Publication())
+        return self._published.get(room, Published(Stamp(b"12345678", 1), (), ()))
 
     def stranger(self) -> Peer:
         """A connection that has not said hello."""
@@ -133,7 +141,7 @@ class Peer:
     @property
     def heard(self) -> list[Reply]:
         """What came to it in the last turn."""
-        return self.dialogue.effects.replies.get(self.id, [])
+        return self.dialogue.replies.get(self.id, [])
 
     def asks(self, *requests: Request | codec.Malformed) -> list[Reply]:
         """Sends one frame; gives what it hears in that turn."""
@@ -208,11 +216,12 @@ class Peer:
         return answer.code
 
 
-def presences(publication: Publication) -> list[Presence]:
+def presences(publication: Published | Publication) -> list[Presence]:
     """The presences that were published."""
     return [state for state in publication.states if isinstance(state, Presence)]
 
 
-def texts(publication: Publication) -> list[str]:
+def texts(publication: Published | Publication) -> list[str]:
     """What was said."""
-    return [event.text for event in publication.events if isinstance(event, Message)]
+    events = (codec.decode_event(event) if isinstance(event, bytes) else event for event in publication.events)
+    return [event.text for event in events if isinstance(event, Message)]

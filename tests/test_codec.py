@@ -88,7 +88,7 @@ def test_replies_come_back_as_they_were(items: list[Reply], stamp: Stamp) -> Non
 
 @given(st.lists(values(Event), max_size=3), st.lists(values(State), max_size=3), values(Stamp))
 def test_what_is_published_comes_back_as_it_was(events: list[Event], states: list[State], stamp: Stamp) -> None:
-    (frame,) = codec.encode_published("den", stamp, events, states)
+    (frame,) = codec.encode_published("den", stamp, [codec.encode_event(event) for event in events], states)
     assert codec.decode_published(frame) == ("den", Published(stamp, tuple(events), tuple(states)))
 
 
@@ -359,7 +359,7 @@ def test_frames_of_a_room_are_split_in_order_events_before_states() -> None:
     room = "𐌰" * 64
     events = [message(n, "x" * (n * 37 % 16_384)) for n in range(1, 200)]
     states = [Presence(n, n, joined=("x" * 128,) * 100) for n in range(1, 10)]
-    frames = codec.encode_published(room, Stamp(b"x" * 16, BIGGEST), events, states)
+    frames = codec.encode_published(room, Stamp(b"x" * 16, BIGGEST), [*map(codec.encode_event, events)], states)
     assert all(len(frame) <= codec.FRAME for frame in frames)
     found = [codec.decode_published(frame) for frame in frames]
     assert {name for name, _ in found} == {room}

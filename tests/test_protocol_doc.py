@@ -38,7 +38,13 @@ def _exchange() -> list[str]:
         effects = hub.committed(store.commit(hub.handle([item], Now(0.0, 1795255200123))))
         for room, told in effects.published.items():
             for frame in codec.encode_published(room, store.stamp, told.events, told.states):
-                lines.extend(_dump("p", ", ".join(_tag(one) for one in [*told.events, *told.states]), frame))
+                lines.extend(
+                    _dump(
+                        "p",
+                        ", ".join(_tag(one) for one in [*map(codec.decode_event, told.events), *told.states]),
+                        frame,
+                    )
+                )
         for replies in effects.replies.values():
             for frame in codec.encode_replies(store.stamp, replies):
                 lines.extend(_dump("<", ", ".join(_tag(one) for one in replies), frame))

@@ -199,14 +199,48 @@ def decode_replies(frame: bytes) -> Replies:
     return Replies(loose.stamp, tuple(_known(_reply_or_events, loose.items)))
 
 
-def encode_published(room: str, stamp: Stamp, events: Sequence[Event], states: Sequence[State]) -> list[bytes]:
-    """Frames for the room's topic that hold these events and states, in order."""
-    topic = room_topic(room)
-    whole = topic + _encode((stamp, events, states))
+def encode_event(event: Event) -> bytes:
+    """An event as it is in frames, and as stores keep it: encoded once, for all who hear it."""
+    return _encode(event)
+
+
+decode_event: Callable[[bytes], Event] = msgspec.msgpack.Decoder(Event).decode
+"""An event that was encoded here."""
+
+
+def as_encoded(events: Iterable[bytes]) -> tuple[Event, ...]:
+    """Events that are encoded already, for a reply that is to be encoded: nothing else can be done with them."""
+    return tuple(map(msgspec.Raw, events))  # type: ignore[arg-type]
+
+
+def frame_fuls(events: Sequence[bytes]) -> Iterator[list[bytes]]:
+    """Encoded events in runs of which each fits a frame."""
+    return _runs(events, len)
+
+
+def encode_published(room: str, stamp: Stamp, events: Sequence[bytes], states: Sequence[State]) -> list[bytes]:
+    """Frames for the room's topic that hold these events and states, in order.
+
+    Args:
+        events: encoded.
+    """
+    begin = room_topic(room) + _THREE + _encode(stamp)
+    whole = b"".join((begin, _array(len(events)), *events, _encode(states)))
     if len(whole) <= FRAME:
         return [whole]
-    parts = [topic + _encode((stamp, part, ())) for part in _split(events)]
-    return parts + [topic + _encode((stamp, (), part)) for part in _split(states)]
+    parts = [b"".join((begin, _array(len(part)), *part, _NONE)) for part in frame_fuls(events)]
+    return parts + [b"".join((begin, _NONE, _encode(part))) for part in _split(states)]
+
+
+_NONE, _THREE = _encode(()), _encode((None, None, None))[:1]
+"""An empty array, and how one of three begins."""
+
+
+def _array(size: int) -> bytes:
+    """How an array of so many begins."""
+    if size < 16:
+        return bytes((0x90 | size,))
+    return b"\xdc" + size.to_bytes(2) if size < 1 << 16 else b"\xdd" + size.to_bytes(4)
 
 
 def decode_published(frame: bytes) -> tuple[str, Published]:
@@ -274,10 +308,14 @@ def _event_or_number(raw: msgspec.Raw) -> Event | None:
 
 def _split(items: Sequence[T]) -> Iterator[list[T]]:
     """The items in runs of which each fits a frame, if its items do."""
+    return _runs(items, lambda item: len(_encode(item)))
+
+
+def _runs(items: Sequence[T], length: Callable[[T], int]) -> Iterator[list[T]]:
     run: list[T] = []
     room = FRAME - 512  # for the topic, the stamp and the array headers
     for item in items:
-        size = len(_encode(item))
+        size = length(item)
         if run and size > room:
             yield run
             run, room = [], FRAME - 512

@@ -34,8 +34,8 @@ Secret = Annotated[bytes, Meta(min_length=16, max_length=32)]
 """128 to 256 random bits."""
 
 
-class Value(Struct, frozen=True, array_like=True):
-    """Compared by content, never changed."""
+class Value(Struct, frozen=True, array_like=True, gc=False):
+    """Compared by content, never changed: so none can be part of a cycle, and the garbage collector need not look."""
 
 
 class Stamp(Value, frozen=True):
@@ -465,17 +465,20 @@ class Named(Value, frozen=True, tag="named"):
 
 
 class Ack(Value, frozen=True, tag="ack"):
-    """A send is stored.
+    """Sends are stored: that of a number, and as many as follow it.
 
     Attributes:
         room: where: the canonical name, or a private room's id.
-        seq: its number there. 0 for a repeat whose number is no longer at hand; the message's own copy carries it.
+        seq: its number there, that of the next send being the next. 0 for a repeat whose number is no longer at hand;
+            the message's own copy carries it.
+        count: how many sends, one at least.
     """
 
     n: Number
     room: str
     seq: Number
     ms: Number
+    count: Number = 1
 
 
 class Refused(Value, frozen=True, tag="refused"):

@@ -72,7 +72,7 @@ def test_all_of_a_room_and_of_a_peer_in_a_turn_goes_together(talk: Dialogue) -> 
         Received(ann.id, [Ping(9)]),
     )
     assert texts(talk.published()) == ["one", "two", "three"]
-    assert ann.heard == [Pong(9), Ack(1, "lobby", 1, DAY), Ack(2, "lobby", 2, DAY)]
+    assert ann.heard == [Pong(9), Ack(1, "lobby", 1, DAY, count=2)]
 
 
 def test_an_answer_that_names_a_head_knows_of_its_own_turn(talk: Dialogue) -> None:
@@ -393,18 +393,18 @@ def test_an_unanswered_read_costs_credit() -> None:
 def test_a_room_that_went_quiet_says_its_head_once_more(talk: Dialogue) -> None:
     ann = talk.person("ann", "lobby")
     ann.says("one")
-    assert talk.published().states == []
+    assert talk.published().states == ()
     talk.turn(after=0.5)
     ann.says("two")
     assert talk.hub.wait() == pytest.approx(0.5)
     talk.turn(after=0.5)
     assert talk.effects.published == {}  # it spoke half a second ago
     talk.turn(after=0.5)
-    assert talk.published().states == [Head(2)]
+    assert talk.published().states == (Head(2),)
     assert not any(effects.published for effects in talk.passes(10))
     ann.says("three")
     talk.turn(after=1.0)
-    assert talk.published().states == [Head(3)]
+    assert talk.published().states == (Head(3),)
 
 
 def test_each_room_goes_quiet_by_itself(talk: Dialogue) -> None:

@@ -18,6 +18,7 @@ from support import ZCHAT, World, world
 
 import zchat
 from zchat.cli import run
+from zchat.messages import Send
 from zchat.store.base import Append, NewRoom, Work
 from zchat.store.sqlite import open_store
 
@@ -30,7 +31,10 @@ def _told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     folder = tmp_path_factory.mktemp("told")
     store = open_store(folder / "data")  # a broker would refuse the first of these
     store.commit(
-        Work([NewRoom("zoo")], [Append("zoo", b"x" * 16, 1, 1_795_255_200_123, "eve", b"x" * 8, b"x" * 16, ESCAPES)])
+        Work(
+            [NewRoom("zoo")],
+            [Append("zoo", b"x" * 16, 1_795_255_200_123, "eve", b"x" * 8, b"x" * 16, [Send(1, "zoo", ESCAPES)])],
+        )
     )
     store.close()
     with world(folder) as made, patch.dict(os.environ, made.env, clear=True):

@@ -11,9 +11,23 @@ from itertools import count
 from pathlib import Path
 from typing import Self, cast
 
-from zchat import errors
+from zchat import codec, errors
 from zchat.messages import Deleted, Edited, Event, Message, Stamp
-from zchat.store.base import Amend, KnownName, Outcome, Query, Refusal, RoomRecord, Slice, Span, Store, Work
+from zchat.store.base import (
+    Amend,
+    Append,
+    Kept,
+    KnownName,
+    Outcome,
+    Query,
+    Refusal,
+    RoomRecord,
+    Sending,
+    Slice,
+    Span,
+    Store,
+    Work,
+)
 from zchat.store.memory import MemoryStore
 from zchat.store.sqlite import SqliteStore, open_store
 from zchat.store.sqlite.retention import Retention
@@ -22,6 +36,15 @@ Logged = Message | Edited | Deleted
 
 POISON = "poison"
 """What no store here can keep."""
+
+
+def _texts(send: Sending) -> list[str]:
+    match send:
+        case Append():
+            return [said.text for said in send.said]
+        case Amend():
+            return [send.text or ""]
+    return []
 
 
 @dataclass(eq=False)
@@ -49,11 +72,14 @@ class Life(ABC):
         if self.failing:
             self.failing -= 1
             raise errors.StoreUnavailable("as the test wants it")
-        if any(POISON in (getattr(send, "text", None) or "") for send in work.sends):
+        if any(POISON in text for send in work.sends for text in _texts(send)):
             raise errors.StoreRejected("as the test wants it")
         outcome = self.inner.commit(work)
-        for send, event in zip(work.sends, outcome.sends, strict=True):
-            if isinstance(event, Message | Edited | Deleted) and not isinstance(send, Refusal):
+        for send, parts in zip(work.sends, outcome.sends, strict=True):
+            encoded = [event for part in parts if isinstance(part, Kept) for event in part.events]
+            for event in map(codec.decode_event, encoded):
+                assert isinstance(event, Message | Edited | Deleted)
+                assert not isinstance(send, Refusal)
                 log = self.log.setdefault(send.room, {})
                 assert event.seq == len(log) + 1
                 assert isinstance(event, Message) != isinstance(send, Amend)

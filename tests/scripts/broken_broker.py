@@ -7,16 +7,20 @@ Its first line says where it listens; it ends with its standard input.
 
 from __future__ import annotations
 
+import dataclasses
 import sys
-from dataclasses import replace
+from collections.abc import Sequence
+
+from msgspec.structs import replace
 
 from zchat import address
 from zchat.broker.inputs import Input
 from zchat.broker.server import Server
 from zchat.broker.settings import Settings
 from zchat.broker.sockets import bind, context
-from zchat.messages import Event, Message, Refused
-from zchat.store.base import Append, Outcome, Sending, Work
+from zchat.codec import encode_event
+from zchat.messages import Message, Refused
+from zchat.store.base import Append, Kept, Outcome, Sending, Work
 from zchat.store.memory import MemoryStore
 
 NTH = 50
@@ -28,28 +32,37 @@ class Store(MemoryStore):
 
     appended = 0
 
-    def _send(self, send: Sending) -> Event | Refused:
-        if not isinstance(send, Append):
-            return super()._send(send)
-        self.appended += 1
-        return self._mistreat(send) if self.appended % NTH == 0 else super()._send(send)
+    def commit(self, work: Work) -> Outcome:
+        outcome = super().commit(dataclasses.replace(work, sends=[]))
+        sends: list[Sequence[Kept | Refused]] = []
+        for send in work.sends:
+            singles = [replace(send, said=[said]) for said in send.said] if isinstance(send, Append) else [send]
+            sends.append([self._one(single) for single in singles])
+        return Outcome(sends, outcome.greeted)
 
-    def _mistreat(self, send: Append) -> Event | Refused:
-        return super()._send(send)
+    def _one(self, send: Sending) -> Kept | Refused:
+        if not isinstance(send, Append):
+            return self._send(send)
+        self.appended += 1
+        return self._mistreat(send) if self.appended % NTH == 0 else self._send(send)
+
+    def _mistreat(self, send: Append) -> Kept | Refused:
+        return self._send(send)
 
 
 class Losing(Store):
     """Says that it kept a message under the number of the one before, and keeps nothing."""
 
-    def _mistreat(self, send: Append) -> Event | Refused:
-        kept = self._rooms[send.room]
-        return Message(kept.head, send.ms, send.name, send.sender, send.n, send.text, send.action)
+    def _mistreat(self, send: Append) -> Kept | Refused:
+        (said,) = send.said
+        head = self._rooms[send.room].head
+        return Kept(head, [encode_event(Message(head, send.ms, send.name, send.sender, said.n, said.text))])
 
 
 class Doubling(Store):
     """Keeps a message twice, under two numbers."""
 
-    def _mistreat(self, send: Append) -> Event | Refused:
+    def _mistreat(self, send: Append) -> Kept | Refused:
         first = super()._mistreat(send)
         super()._mistreat(send)
         return first
@@ -59,16 +72,11 @@ class Swapping(Store):
     """Keeps what one client says in one turn the other way round."""
 
     def commit(self, work: Work) -> Outcome:
-        said: dict[bytes, list[int]] = {}
         for index, send in enumerate(work.sends):
             if isinstance(send, Append):
-                said.setdefault(send.client, []).append(index)
-        texts = {index: send.text for index, send in enumerate(work.sends) if isinstance(send, Append)}
-        for places in said.values():
-            for index, other in zip(places, reversed(places), strict=True):
-                send = work.sends[index]
-                if isinstance(send, Append):
-                    work.sends[index] = replace(send, text=texts[other])
+                texts = [said.text for said in reversed(send.said)]
+                turned = [replace(said, text=text) for said, text in zip(send.said, texts, strict=True)]
+                work.sends[index] = replace(send, said=turned)
         return super().commit(work)
 
 

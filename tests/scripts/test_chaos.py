@@ -379,8 +379,9 @@ def test_what_was_told_is_found_in_what_was_sent() -> None:
     from zchat.messages import Ack, Message, Pong, Stamp
 
     stamp = Stamp(bytes(8), 1)
-    (acks,) = codec.encode_replies(stamp, [Pong(1), Ack(1, "room", 7, 0), Ack(2, "", 0, 0)])
-    (published,) = codec.encode_published("room", stamp, [Message(8, 0, "bob", bytes(8), 1, "x" * 300)], [])
+    (acks,) = codec.encode_replies(stamp, [Pong(1), Ack(1, "room", 6, 0, count=2), Ack(3, "", 0, 0)])
+    said = codec.encode_event(Message(8, 0, "bob", bytes(8), 1, "x" * 300))
+    (published,) = codec.encode_published("room", stamp, [said], [])
 
     def framed(part: bytes) -> bytes:
         return b"\2" + len(part).to_bytes(8, "big") + part if len(part) > 255 else bytes([0, len(part)]) + part
@@ -395,7 +396,7 @@ def test_what_was_told_is_found_in_what_was_sent() -> None:
         trace.Sent(pub, bytes(64) + framed(published)),
         trace.Sent("TCP:[127.0.0.1:9->127.0.0.1:70]", bytes(64) + framed(acks)),
     ]
-    assert power.told(operations, 70) == [power.Told(3, "room", 7), power.Told(4, "room", 8)]
+    assert power.told(operations, 70) == [power.Told(3, "room", 6), power.Told(3, "room", 7), power.Told(4, "room", 8)]
 
 
 # The rest -------------------------------------------------------------------------------------------------------------

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from zchat.messages import Event, Message, Refused, Stamp
+from zchat.codec import decode_event
+from zchat.messages import Ack, Event, Message, Refused, Send, Stamp
 from zchat.store.base import (
     Amend,
     Append,
+    ClientRecord,
     Greeted,
     Greeting,
     KnownName,
     Member,
     NewRoom,
+    Outcome,
     Query,
     ReadMark,
     Refusal,
@@ -46,13 +52,19 @@ class Watch:
 
 def append(n: int, text: str = "hi", room: str = "lobby", client: bytes = ANN, ms: int | None = None) -> Append:
     """A message; the client is also its person, and the name is made of it."""
+    return appends(n, text, room=room, client=client, ms=ms)
+
+
+def appends(n: int, *texts: str, room: str = "lobby", client: bytes = ANN, ms: int | None = None) -> Append:
+    """Messages from a send number on."""
     when = MS + n if ms is None else ms
-    return Append(room, client, n, when, client[:3].decode(), b"12345678", client, text)
+    said = [Send(n, room, text) for n, text in enumerate(texts, n)]
+    return Append(room, client, when, client[:3].decode(), b"12345678", client, said)
 
 
 def amend(n: int, target: int, text: str | None, room: str = "lobby", client: bytes = ANN) -> Amend:
     """An edit, or without a text a deletion, by `append`'s person."""
-    return Amend(room, client, n, MS + n, client[:3].decode(), b"12345678", client, target, text)
+    return Amend(room, client, MS + n, client[:3].decode(), b"12345678", client, n, target, text)
 
 
 def say(store: Store, *texts: str, room: str = "lobby", client: bytes = ANN, n: int = 1) -> list[Event]:
@@ -62,9 +74,28 @@ def say(store: Store, *texts: str, room: str = "lobby", client: bytes = ANN, n: 
 
 def do(store: Store, send: Append | Amend) -> Event:
     """Does one send in a turn of its own, and has it kept."""
-    (event,) = store.commit(Work([NewRoom(send.room)], [send])).sends
-    assert hasattr(event, "seq"), event
-    return event  # type: ignore[return-value]
+    (event,) = sent(store.commit(Work([NewRoom(send.room)], [send])))
+    assert not isinstance(event, Refused), event
+    return event
+
+
+def sent(outcome: Outcome) -> list[Event | Refused]:
+    """What became of each number that was sent, in order."""
+    found: list[Event | Refused] = []
+    for part in chain(*outcome.sends):
+        if isinstance(part, Refused):
+            found.append(part)
+        else:
+            events = [decode_event(encoded) for encoded in part.events]
+            assert [event.seq for event in events] == list(range(part.seq, part.seq + len(events)))
+            found += events
+    return found
+
+
+def outcomes(record: ClientRecord) -> dict[int, Ack | Refused]:
+    """What a store remembers of a client's last sends, by number."""
+    known = {n: record.outcome(n) for n in range(1, record.last + 2)}
+    return {n: answer for n, answer in known.items() if answer is not None}
 
 
 def greeted(store: Store, client: bytes = ANN, stamp: Stamp | None = None, person: bytes = b"") -> Greeted:
@@ -115,6 +146,37 @@ def settle(store: Store, ms: int = MS, *, idle: bool = True, watch: Watch | None
     raise AssertionError("never done")
 
 
+def crash(store: SqliteStore, folder: Path) -> None:
+    """Ends a store, and leaves its folder as it would be had it been killed instead."""
+    kept = {path: path.read_bytes() for path in folder.iterdir() if path.suffix != ".db-shm"}
+    store.close()
+    for path, content in kept.items():
+        path.write_bytes(content)
+
+
+def unsettled(store: SqliteStore) -> int:
+    """How many events are in the log, and not in their rooms yet."""
+    return sum(len(room.tail) for room in store._cache.rooms.values())
+
+
+def rows(store: SqliteStore, table: str) -> int:
+    """How many rows a table has."""
+    (count,) = store._db.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608
+    return int(count)
+
+
+def in_memory(store: SqliteStore) -> list[Any]:
+    """What a store holds in memory of its database, but for what it may forget."""
+    cache, log = store._cache, store._cache.log
+    rooms = [
+        (room.name, room.members, room.head, room.first, room.ms, room.turn, room.indexed, room.rising, [*room.tail])
+        for room in cache.rooms.values()
+    ]
+    logged = (log.settled, [room.name for room in log.rooms], [*log.ends], log.size, log.events)
+    others = ([*cache.ids], cache.turn, dict(cache.runs), cache.recent.count, {**store._db.meta, "tally": None})
+    return [rooms, logged, others, dict(store._db._tally), [room.name for room in cache.behind]]
+
+
 def opened(folder: Path, retention: Retention | None = None, watch: Watch | None = None) -> SqliteStore:
     """Opens a store whose clock stands still."""
     return open_store(folder, retention or Retention(), clock=watch or Watch())
@@ -146,3 +208,41 @@ def filled(store: SqliteStore) -> SqliteStore:
     store.commit(Work(sends=[Refusal(ANN, Refused(6, "too-long", "why"))]))
     say(store, *(f"and {n}" for n in range(7, 47)), n=7)
     return store
+
+
+def limit(store: SqliteStore, pages: int | None) -> None:
+    """Makes the disk full as of now, or makes space."""
+    (now,) = store._db.execute("PRAGMA page_count").fetchone()
+    store._db.execute(f"PRAGMA max_page_count = {now + pages if pages is not None else 1 << 30}").fetchone()
+
+
+@dataclass
+class Failing:
+    """What a database executes fails, where it begins with something."""
+
+    execute: Callable[..., Any]
+    error: Exception
+    on: str
+
+    def __call__(self, sql: str, *values: Any) -> Any:
+        if sql.startswith(self.on):
+            raise self.error
+        return self.execute(sql, *values)
+
+
+@contextmanager
+def failing(store: SqliteStore, error: Exception, on: str) -> Iterator[None]:
+    """Has a store's database fail for a while."""
+    db = store._db
+    db.execute, db.executemany = Failing(db.execute, error, on), Failing(db.executemany, error, on)
+    try:
+        yield
+    finally:
+        db.execute, db.executemany = db.connection.execute, db.connection.executemany
+
+
+def sqlite_error(code: int) -> sqlite3.Error:
+    """An error as sqlite3 raises it."""
+    error = sqlite3.OperationalError("as if")
+    error.sqlite_errorcode = code
+    return error

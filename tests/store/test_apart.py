@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 from dialogue import DAY, Dialogue
+from store.saying import sent
 
 from zchat import errors
 from zchat.broker.inputs import Received
 from zchat.messages import Ack, Failed, Join, Joined, Mark, Message, Read, Refused, Send, Welcome
 from zchat.store import apart
-from zchat.store.base import Append, Greeting, KnownName, NewRoom, Outcome, ReadMark, Refusal, Work
+from zchat.store.base import Append, Greeting, Kept, KnownName, NewRoom, Outcome, ReadMark, Refusal, Work
 from zchat.store.memory import MemoryStore
 
 POISON = "poison"
@@ -41,8 +42,10 @@ class Picky(MemoryStore):
         return super().commit(work)
 
 
-def append(client: bytes, n: int, text: str, room: str = "lobby") -> Append:
-    return Append(room, client, n, DAY, "ann", b"sender01", b"person", text)
+def append(client: bytes, n: int, *texts: str, room: str = "lobby") -> Append:
+    return Append(
+        room, client, DAY, "ann", b"sender01", b"person", [Send(n, room, text) for n, text in enumerate(texts, n)]
+    )
 
 
 def kept(store: MemoryStore, room: str = "lobby") -> list[str]:
@@ -58,7 +61,7 @@ def test_what_can_be_kept_is_one_commit() -> None:
     store = Picky()
     outcome = apart.commit(store, Work(LOBBY, [append(ANN, 1, "x"), append(BOB, 1, "y")], [Greeting(ANN, None)]))
     assert store.stamp.turn == 1
-    assert [getattr(event, "seq", None) for event in outcome.sends] == [1, 2]
+    assert [getattr(event, "seq", None) for event in sent(outcome)] == [1, 2]
     (greeted,) = outcome.greeted
     assert greeted is not None
     assert greeted.record.last == 1
@@ -69,22 +72,43 @@ def test_only_what_is_rejected_is_refused_and_its_number_is_used_up() -> None:
     sends = [append(ANN, 1, "a"), append(BOB, 1, "x"), append(ANN, 2, POISON), append(BOB, 2, "y"), append(ANN, 3, "b")]
     outcome = apart.commit(store, Work(LOBBY, [*sends], [Greeting(ANN, None)]))
     assert kept(store) == ["a", "x", "y", "b"]  # in the order in which it was said
-    texts = [event.text if isinstance(event, Message) else None for event in outcome.sends]
+    assert [len(parts) for parts in outcome.sends] == [1] * 5
+    texts = [event.text if isinstance(event, Message) else None for event in sent(outcome)]
     assert texts == ["a", "x", None, "y", "b"]
-    refused = outcome.sends[2]
+    (refused,) = outcome.sends[2]
     assert isinstance(refused, Refused)
     assert (refused.n, refused.code) == (2, "bad-request")
     (greeted,) = outcome.greeted
     assert greeted is not None
     assert greeted.record.last == 3
-    assert greeted.record.outcomes[2] == refused
+    assert greeted.record.outcome(2) == refused
+
+
+def test_of_a_run_only_what_is_rejected_is_refused() -> None:
+    store = Picky()
+    sends = [append(ANN, 1, "a", POISON, "b", "c"), append(BOB, 1, "x", "y"), append(ANN, 5, POISON, POISON, "d")]
+    outcome = apart.commit(store, Work(LOBBY, [*sends], [Greeting(ANN, None)]))
+    assert kept(store) == ["a", "b", "c", "x", "y", "d"]
+    found = [[event.seq if isinstance(event, Kept) else event.n for event in parts] for parts in outcome.sends]
+    assert found == [[1, 2, 2, 3], [4, 5], [5, 6, 6]]  # numbers of what was refused are those of the sends
+    assert [len(event.events) for parts in outcome.sends for event in parts if isinstance(event, Kept)] == [1] * 6
+    codes = [event.code for event in sent(outcome) if isinstance(event, Refused)]
+    assert codes == ["bad-request"] * 3
+    (greeted,) = outcome.greeted
+    assert greeted is not None
+    record = greeted.record
+    assert record.last == 7
+    assert [record.outcome(n) for n in (2, 5, 6)] == [outcome.sends[0][1], *outcome.sends[2][:2]]
+    assert [record.outcome(n) for n in (1, 3, 4, 7)] == [
+        Ack(n, "lobby", seq, DAY) for n, seq in ((1, 1), (3, 2), (4, 3), (7, 6))
+    ]
 
 
 def test_rooms_marks_and_names_are_kept_each_for_itself() -> None:
     store = Picky()
     work = Work(
         [NewRoom(POISON), *LOBBY],
-        [append(ANN, 1, "x"), append(BOB, 1, "nowhere to go", POISON)],
+        [append(ANN, 1, "x"), append(BOB, 1, "nowhere to go", room=POISON)],
         [Greeting(ANN, None, b"person")],
         [ReadMark(b"person", POISON, 1), ReadMark(b"person", "lobby", 1)],
         [KnownName(POISON, "?", BOB), KnownName("ann", "Ann", ANN)],
@@ -92,7 +116,7 @@ def test_rooms_marks_and_names_are_kept_each_for_itself() -> None:
     outcome = apart.commit(store, work)
     assert [record.room for record in store.rooms()] == ["lobby"]
     assert store.names() == [KnownName("ann", "Ann", ANN)]
-    assert [type(event) for event in outcome.sends] == [Message, Refused]
+    assert [type(event) for event in sent(outcome)] == [Message, Refused]
     (greeted,) = outcome.greeted
     assert greeted is not None
     assert greeted.marks == {"lobby": 1}
@@ -107,26 +131,36 @@ def test_a_refusal_that_is_rejected_uses_nothing_up_nor_does_what_follows() -> N
     store = Picky()
     poisoned = Refusal(ANN, Refused(1, "too-long", POISON))
     outcome = apart.commit(store, Work(LOBBY, [poisoned, append(ANN, 2, "a"), append(BOB, 1, "x")]))
-    assert [type(event) for event in outcome.sends] == [type(None), type(None), Message]
+    assert outcome.sends[:2] == [[], []]
+    assert [type(event) for event in sent(outcome)] == [Message]
     assert kept(store) == ["x"]
 
 
-@pytest.mark.parametrize("done", range(2, 12))
+@pytest.mark.parametrize("done", range(2, 14))
 def test_unavailable_amid_the_parts(done: int) -> None:
     store = Picky(patience=done)
-    sends = [append(ANN, 1, "a"), append(BOB, 1, "x"), append(ANN, 2, POISON), append(ANN, 3, "b"), append(BOB, 2, "y")]
+    sends = [
+        append(ANN, 1, "a"),
+        append(BOB, 1, "x"),
+        append(ANN, 2, POISON, "b", "c"),
+        append(BOB, 2, "y"),
+        append(ANN, 5, "d"),
+    ]
     outcome = apart.commit(store, Work(LOBBY, [*sends], [Greeting(ANN, None)]))
-    for event, send in zip(outcome.sends, sends, strict=True):
-        assert (send.text in kept(store)) == isinstance(event, Message)
-    done_by = {
-        client: [e for e, s in zip(outcome.sends, sends, strict=True) if s.client == client] for client in (ANN, BOB)
-    }
-    for events in done_by.values():  # a beginning of each client's sends, and nothing behind it
-        assert events == [event for event in events if event is not None] + [None] * events.count(None)
-    store.patience = None
-    (greeted,) = store.commit(Work(greetings=[Greeting(ANN, None)])).greeted
-    assert greeted is not None
-    assert greeted.record.last == len([event for event in done_by[ANN] if event is not None])
+    done_by: dict[bytes, list[int]] = {ANN: [], BOB: []}
+    for parts, send in zip(outcome.sends, sends, strict=True):
+        events = sent(Outcome([parts], []))
+        assert [event.text for event in events if isinstance(event, Message)] == [
+            said.text for said in send.said if said.text in kept(store)
+        ]
+        done_by[send.client] += [event.n for event in events if isinstance(event, Message | Refused)]
+    for client, numbers in done_by.items():  # a beginning of each client's sends, and nothing behind it
+        assert numbers == list(range(1, len(numbers) + 1))
+        told = Work(greetings=[Greeting(client, None)])
+        store.patience = None
+        (greeted,) = store.commit(told).greeted
+        assert greeted is not None
+        assert greeted.record.last == len(numbers)
 
 
 @pytest.mark.parametrize("done", [0, 1, 2, 3])
@@ -197,7 +231,7 @@ def test_what_could_not_be_tried_may_be_sent_again() -> None:
     assert [getattr(item, "code", "ack") for item in bob.heard] == ["store-unavailable"]
     assert [(type(item), getattr(item, "code", "")) for item in new.heard] == [(Failed, "store-unavailable")]
     store.patience = None
-    assert ann.asks(Send(2, "lobby", "b"), Send(3, "lobby", "c"))[-1] == Ack(3, "lobby", 3, DAY)
+    assert ann.asks(Send(2, "lobby", "b"), Send(3, "lobby", "c")) == [Ack(2, "lobby", 2, DAY, 2)]
     assert bob.asks(Send(1, "lobby", "x")) == [Ack(1, "lobby", 4, DAY)]
     assert new.hello().last == 0
 

@@ -16,23 +16,27 @@ from store.saying import (
     MS,
     amend,
     append,
+    appends,
     do,
     greeted,
     history,
+    outcomes,
     read,
     say,
     search,
+    sent,
     settle,
     texts,
 )
 
-from zchat.messages import Ack, Deleted, Edited, Message, Refused, Stamp
+from zchat.codec import encode_event
+from zchat.messages import Ack, Deleted, Edited, Message, Refused, Send, Stamp
 from zchat.store.base import (
     LOOKBACK,
-    Append,
     ClientRecord,
     Greeted,
     Greeting,
+    Kept,
     KnownName,
     Member,
     NewRoom,
@@ -72,7 +76,7 @@ def test_events_are_numbered_densely_per_room(store: Store) -> None:
         [NewRoom("lobby"), NewRoom("den")],
         [append(1), append(2, room="den"), append(3), append(1, client=BOB), append(4, room="den")],
     )
-    found = store.commit(work).sends
+    found = sent(store.commit(work))
     assert [event.seq for event in found if isinstance(event, Message)] == [1, 1, 2, 3, 2]
     assert found[0] == Message(1, MS + 1, "ann", b"12345678", 1, "hi")
     assert say(store, "next", n=5)[0].seq == 4
@@ -84,15 +88,13 @@ def test_events_are_numbered_densely_per_room(store: Store) -> None:
 
 def test_a_refusal_has_its_place_among_the_sends(store: Store) -> None:
     no = Refused(2, "too-long", "why", 7, 8)
-    found = store.commit(Work([NewRoom("lobby")], [append(1), Refusal(ANN, no), append(3)])).sends
-    assert found == [
+    found = store.commit(Work([NewRoom("lobby")], [append(1), Refusal(ANN, no), append(3)]))
+    assert sent(found) == [
         Message(1, MS + 1, "ann", b"12345678", 1, "hi"),
         no,
         Message(2, MS + 3, "ann", b"12345678", 3, "hi"),
     ]
-    assert greeted(store).record == ClientRecord(
-        3, {1: Ack(1, "lobby", 1, MS + 1), 2: no, 3: Ack(3, "lobby", 2, MS + 3)}
-    )
+    assert greeted(store).record == ClientRecord(3, [Ack(1, "lobby", 1, MS + 1), no, Ack(3, "lobby", 2, MS + 3)])
 
 
 def test_greetings_know_of_the_work_of_their_turn(store: Store) -> None:
@@ -119,16 +121,101 @@ def test_what_is_told_of_a_client_is_a_copy(store: Store) -> None:
     say(store, "two", n=2)
     found = greeted(store, person=ANN)
     assert found.record.last == 2
-    assert list(found.record.outcomes) == [1, 2]
+    assert list(outcomes(found.record)) == [1, 2]
     assert found.marks == {"lobby": 1}
 
 
 def test_the_last_outcomes_of_a_client_are_remembered(store: Store) -> None:
-    sends = [append(n) for n in range(1, 1500)]
+    sends = [append(n) for n in range(1, 3000)]
     store.commit(Work([NewRoom("lobby")], list(sends)))
     record = greeted(store).record
-    assert record.last == 1499
-    assert list(record.outcomes) == list(range(1499 - 1023, 1500))
+    assert record.last == 2999
+    found = outcomes(record)
+    assert found == {n: Ack(n, "lobby", n, MS + n) for n in range(min(found), 3000)}
+    assert 1024 <= len(found) <= 2048
+
+
+def test_a_run_of_sends_is_kept_one_after_the_other(store: Store) -> None:
+    work = Work(
+        [NewRoom("lobby"), NewRoom("den")],
+        [
+            append(1, "a"),
+            appends(1, "x", "y", client=BOB),
+            appends(2, "b", "c", "d"),
+            appends(5, "e", "f", room="den"),
+            append(7, "g"),
+        ],
+    )
+
+    def kept(seq: int, client: bytes, n: int, ms: int, said: str) -> Kept:
+        of = (client[:3].decode(), b"12345678")
+        return Kept(seq, [encode_event(Message(seq + i, MS + ms, *of, n + i, text)) for i, text in enumerate(said)])
+
+    assert store.commit(work).sends == [
+        [kept(1, ANN, 1, 1, "a")],
+        [kept(2, BOB, 1, 1, "xy")],
+        [kept(4, ANN, 2, 2, "bcd")],
+        [kept(1, ANN, 5, 5, "ef")],
+        [kept(7, ANN, 7, 7, "g")],
+    ]
+    assert texts(read(store)) == list("axybcdg")
+    assert [(event.seq, event.n) for event in history(store)] == [
+        (1, 1),
+        (2, 1),
+        (3, 2),
+        (4, 2),
+        (5, 3),
+        (6, 4),
+        (7, 7),
+    ]
+    assert texts(read(store, "den")) == ["e", "f"]
+    assert set(store.rooms()) == {RoomRecord("lobby", 7, ms=MS + 7), RoomRecord("den", 2, ms=MS + 5)}
+    assert say(store, "next", n=8)[0].seq == 8
+
+
+def test_a_run_is_said_where_its_work_says_and_its_actions_stay_such(store: Store) -> None:
+    said = [Send(1, "Lobby", "one"), Send(2, "@bob", "waves", action=True), Send(3, "", "three")]
+    events = sent(store.commit(Work([NewRoom("lobby")], [replace(append(1), said=said)])))
+    assert events == [
+        Message(n, MS + 1, "ann", b"12345678", n, send.text, send.action) for n, send in enumerate(said, 1)
+    ]
+    assert list(read(store)) == events
+    assert greeted(store).record.outcome(2) == Ack(2, "lobby", 2, MS + 1)
+
+
+def test_each_number_of_a_run_is_remembered(store: Store) -> None:
+    no = Refused(4, "too-long", "why", 7, 8)
+    work = Work(
+        [NewRoom("lobby"), NewRoom("den")],
+        [appends(1, *"abc"), Refusal(ANN, no), append(1, client=BOB), appends(5, *"defg"), appends(9, "h", room="den")],
+    )
+    store.commit(work)
+    wrong = sent(store.commit(Work(sends=[amend(10, 99, "no"), appends(11, "i", "j")])))[0]
+    assert isinstance(wrong, Refused)
+    acks = [Ack(n, "lobby", n, MS + 1) for n in (1, 2, 3)] + [Ack(n, "lobby", n, MS + 5) for n in (5, 6, 7, 8)]
+    acks += [Ack(9, "den", 1, MS + 9), Ack(11, "lobby", 9, MS + 11), Ack(12, "lobby", 10, MS + 11)]
+    for _ in range(2):
+        record = greeted(store).record
+        assert record.last == 12
+        assert outcomes(record) == {ack.n: ack for ack in acks} | {4: no, 10: wrong}
+        assert [record.outcome(n) for n in (0, 13, BIGGEST)] == [None] * 3
+        assert outcomes(greeted(store, BOB).record) == {1: Ack(1, "lobby", 4, MS + 1)}
+        settle(store)
+
+
+@pytest.mark.parametrize("size", [1, 2, 300, 1023, 1024, 1025, 2500])
+def test_so_many_of_the_last_numbers_are_remembered_however_they_came(store: Store, size: int) -> None:
+    work, last = Work([NewRoom("lobby")]), 2600
+    for n in range(1, last + 1, size):
+        work.sends.append(appends(n, *["x"] * min(size, last - n + 1), ms=MS))
+    store.commit(work)
+    record = greeted(store).record
+    assert record.last == last
+    expected = {n: Ack(n, "lobby", n, MS) for n in range(1, last + 1)}
+    found = outcomes(record)
+    assert found.items() <= expected.items()
+    assert set(found) >= set(range(last - 1023, last + 1))
+    assert len(record.outcomes) <= 2048
 
 
 def test_a_room_made_twice_is_one_and_notes_how_its_members_are_called(store: Store) -> None:
@@ -212,7 +299,7 @@ def test_an_edit_is_an_event_and_history_shows_the_newest(store: Store) -> None:
         Message(1, MS + 1, "ann", b"12345678", 1, "eins", edited=4),
         said[1],
     ]
-    assert greeted(store).record.outcomes[4] == Ack(4, "lobby", 4, MS + 4)
+    assert greeted(store).record.outcome(4) == Ack(4, "lobby", 4, MS + 4)
 
 
 def test_a_deletion_leaves_a_number_and_no_text(store: Store) -> None:
@@ -253,12 +340,12 @@ def test_only_messages_of_ones_own_that_are_not_deleted(
     do(store, amend(4, 1, "edited"))
     store.commit(Work([NewRoom("den")], [append(1, room="den", client=BOB)]))
     before = read(store)
-    (answer,) = store.commit(Work([], [amend(9, target, text, client=client)])).sends
+    (answer,) = sent(store.commit(Work([], [amend(9, target, text, client=client)])))
     assert isinstance(answer, Refused)
     assert (answer.n, answer.code) == (9, "no-such-message")
     assert read(store) == before
     assert greeted(store, client).record.last == 9
-    assert greeted(store, client).record.outcomes[9] == answer
+    assert greeted(store, client).record.outcome(9) == answer
 
 
 def test_ones_last_message(store: Store) -> None:
@@ -274,7 +361,7 @@ def test_ones_last_message_is_not_looked_for_for_ever(store: Store) -> None:
     say(store, "hers")
     store.commit(Work([], [append(n, client=BOB) for n in range(1, LOOKBACK)]))
     assert do(store, amend(2, 0, "still found")).seq == LOOKBACK + 1
-    (answer,) = store.commit(Work([], [amend(3, 0, None)])).sends
+    (answer,) = sent(store.commit(Work([], [amend(3, 0, None)])))
     assert isinstance(answer, Refused)
     assert do(store, amend(4, 1, "by its number")).seq == LOOKBACK + 2
 
@@ -284,7 +371,7 @@ def test_messages_of_the_same_turn_can_be_edited_and_deleted(store: Store) -> No
         [NewRoom("lobby")],
         [append(1, "one"), amend(2, 0, "uno"), append(3, "two"), amend(4, 3, None), amend(5, 1, "1")],
     )
-    found = store.commit(work).sends
+    found = sent(store.commit(work))
     assert [type(event) for event in found] == [Message, Edited, Message, Deleted, Edited]
     assert texts(history(store)) == ["1", ""]
     settle(store)
@@ -292,9 +379,44 @@ def test_messages_of_the_same_turn_can_be_edited_and_deleted(store: Store) -> No
     assert search(store, "one") == search(store, "two") == search(store, "uno") == []
 
 
+def test_messages_of_a_run_can_be_edited_and_deleted_in_its_turn_and_later(store: Store) -> None:
+    work = Work(
+        [NewRoom("lobby"), NewRoom("den")],
+        [
+            appends(1, "one", "two", "three"),
+            appends(1, "his", "own", client=BOB),
+            amend(4, 2, "zwei"),
+            appends(5, "x", "y", room="den"),
+            amend(7, 0, None),
+            appends(8, "four", "five"),
+            amend(10, 0, "fünf"),
+            amend(3, 4, None, client=BOB),
+            amend(11, 2, "dos"),
+            amend(12, 1, None, "den"),
+            append(13, "end", "den"),
+        ],
+    )
+    events = sent(store.commit(work))
+    # 1 one, 2 dos, 3 -, 4 -, 5 own, (6 edit), (7 deletion), 8 four, 9 fünf, (10 edit), (11 deletion), (12 edit)
+    numbers = [1, 2, 3, 4, 5, 6, 1, 2, 7, 8, 9, 10, 11, 12, 3, 4]
+    assert [event.seq for event in events if not isinstance(event, Refused)] == numbers
+    for _ in range(2):
+        assert texts(history(store)) == ["one", "dos", "", "", "own", "four", "fünf"]
+        assert texts(history(store, "den")) == ["", "y", "end"]
+        assert texts(read(store)) == ["one", "two", "", "", "own", "four", "five"]
+        assert search(store, "dos") == ["dos"]
+        assert search(store, "two") == search(store, "three") == search(store, "his") == search(store, "x") == []
+        assert outcomes(greeted(store).record)[11] == Ack(11, "lobby", 12, MS + 11)
+        settle(store)
+    do(store, amend(14, 2, None))
+    do(store, amend(15, 0, "last"))
+    assert texts(history(store)) == ["one", "", "", "", "own", "four", "last"]
+    assert search(store, "dos") == search(store, "zwei") == search(store, "five") == []
+    assert search(store, "last") == ["last"]
+
+
 def test_an_action_stays_one(store: Store) -> None:
-    doing = Append("lobby", ANN, 1, MS, "ann", b"12345678", ANN, "waves", action=True)
-    event = do(store, doing)
+    event = do(store, replace(append(1), said=[Send(1, "lobby", "waves", action=True)]))
     assert isinstance(event, Message)
     assert event.action
     do(store, amend(2, 1, "nods"))
@@ -332,6 +454,10 @@ def test_history_in_pages(store: Store) -> None:
     assert page(limit=1, since=MS + 4, after=0) == ([""], True, 4)
     assert page(limit=9, since=MS + 100) == ([], False, 10)
     assert page(limit=9, since=1, after=7) == (["f", "g"], False, 9)
+    assert page(limit=9, after=5, before=2) == ([], False, 5)
+    assert page(limit=9, after=BIGGEST, before=1) == ([], False, BIGGEST)
+    assert page(limit=9, before=2, since=MS + 5) == ([], False, 2)
+    assert page(limit=9, before=2, since=MS + 5, after=3) == ([], False, 3)
 
 
 def test_history_is_bounded_by_size_and_gives_at_least_one(store: Store) -> None:
@@ -509,7 +635,7 @@ def test_an_edit_outlives_its_message(keeping: Callable[[Retention], Store]) -> 
     assert [event.seq for event in read(store)] == [3, 4, 5]
     assert history(store) == []
     assert search(store, "uno") == search(store, "zwei") == []
-    (answer,) = store.commit(Work([], [amend(6, 2, None)])).sends
+    (answer,) = sent(store.commit(Work([], [amend(6, 2, None)])))
     assert isinstance(answer, Refused)
 
 

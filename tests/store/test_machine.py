@@ -3,15 +3,32 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import tempfile
+from collections import Counter
 from pathlib import Path
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
-from store.saying import ANN, BOB, CAT, LOTS, MS, Watch, opened
+from store.saying import (
+    ANN,
+    BOB,
+    CAT,
+    LOTS,
+    MS,
+    Watch,
+    crash,
+    failing,
+    in_memory,
+    opened,
+    read,
+    sqlite_error,
+    unsettled,
+)
 
-from zchat.messages import Message, Refused
+from zchat import errors
+from zchat.messages import Deleted, Edited, Message, Refused, Send
 from zchat.store.base import (
     Amend,
     Append,
@@ -28,6 +45,7 @@ from zchat.store.base import (
 )
 from zchat.store.memory import MemoryStore
 from zchat.store.sqlite import SqliteStore
+from zchat.store.sqlite.check import check
 
 ROOMS = {"lobby": (), "den": (), "@x": (Member(ANN, "ann"), Member(BOB, "bob"))}
 TEXTS = st.sampled_from(["apple", "Apple pie", "banana", "the apple, again", "", "🎉", "x" * 5000])
@@ -39,11 +57,16 @@ SENDS = st.lists(
         ROOM,
         st.one_of(
             TEXTS,
+            st.lists(TEXTS, min_size=2, max_size=4),
             st.tuples(st.integers(0, 12), st.one_of(TEXTS, st.none())),
             st.just(Refused(0, "too-long", "why", 3, 4)),
         ),
     ),
     max_size=6,
+)
+Said = str | list[str] | tuple[int, str | None] | Refused
+FAULT = st.sampled_from(
+    ["COMMIT", "INSERT INTO log", "DELETE FROM log", "INSERT INTO events", "UPDATE heads", "INSERT INTO turns"]
 )
 
 
@@ -65,8 +88,11 @@ class Machine(RuleBasedStateMachine):
         return store
 
     def teardown(self) -> None:
-        self.disk.close()
-        shutil.rmtree(self.folder)
+        try:
+            self.examined()
+        finally:
+            self.disk.close()
+            shutil.rmtree(self.folder)
 
     def do(self, work: Work) -> None:
         """Has both do it."""
@@ -89,7 +115,7 @@ class Machine(RuleBasedStateMachine):
     )
     def turn(
         self,
-        sends: list[tuple[bytes, str, str | tuple[int, str | None] | Refused]],
+        sends: list[tuple[bytes, str, Said]],
         marks: list[tuple[bytes, str, int]],
         names: list[tuple[str, bytes]],
         greetings: list[tuple[bytes, bytes]],
@@ -99,22 +125,50 @@ class Machine(RuleBasedStateMachine):
             names=[KnownName(key, key.upper(), person) for key, person in names],
             greetings=[Greeting(client, None, person) for client, person in greetings],
         )
-        for who, room, what in sends:
-            self.last[who] += 1
-            self.ms += 1
-            work.sends.append(self._send(who, room, what))
+        work.sends += [self._send(*one) for one in sends]
         self.do(work)
 
-    def _send(self, who: bytes, room: str, what: str | tuple[int, str | None] | Refused) -> Sending:
-        n, name = self.last[who], who[:3].decode()
+    def _send(self, who: bytes, room: str, what: Said) -> Sending:
+        name, n = who[:3].decode(), self.last[who] + 1
+        self.last[who] += len(what) if isinstance(what, list) else 1
+        self.ms += 1
         match what:
-            case str():
-                return Append(room, who, n, self.ms, name, who[:8], who, what)
+            case str() | list():
+                said = [Send(n + i, room, text) for i, text in enumerate([what] if isinstance(what, str) else what)]
+                return Append(room, who, self.ms, name, who[:8], who, said)
             case (target, text):
-                return Amend(room, who, n, self.ms, name, who[:8], who, target, text)
+                return Amend(room, who, self.ms, name, who[:8], who, n, target, text)
         return Refusal(who, Refused(n, what.code, what.detail, what.expected, what.retry_ms))
 
-    @rule(seconds=st.sampled_from([0.0, 2.0, 90.0]), idle=st.booleans())
+    @rule()
+    def settle(self) -> None:
+        self.disk._upkeep.settle()
+        assert unsettled(self.disk) == 0
+
+    @rule(on=FAULT)
+    def fail_to_settle(self, on: str) -> None:
+        kept = in_memory(self.disk)
+        with failing(self.disk, sqlite_error(sqlite3.SQLITE_FULL), on):
+            try:
+                self.disk._upkeep.settle()
+            except sqlite3.OperationalError:
+                assert in_memory(self.disk) == kept
+            else:
+                assert unsettled(self.disk) == 0
+
+    @rule(sends=SENDS, on=FAULT, named=st.booleans())
+    def fail_to_write(self, sends: list[tuple[bytes, str, Said]], on: str, *, named: bool) -> None:
+        work = Work([NewRoom("new")] if named else [], [self._send(*one) for one in sends])
+        kept = in_memory(self.disk)
+        try:
+            with failing(self.disk, sqlite_error(sqlite3.SQLITE_FULL), on):
+                ours = self.disk.commit(work)
+        except errors.StoreUnavailable:
+            assert in_memory(self.disk) == kept
+        else:  # it did nothing of the kind
+            assert ours.sends == self.memory.commit(work).sends
+
+    @rule(seconds=st.sampled_from([0.0, 0.5, 2.0, 90.0]), idle=st.booleans())
     def tidy(self, seconds: float, *, idle: bool) -> None:
         self.watch.now += seconds
         for _ in range(100):
@@ -133,16 +187,25 @@ class Machine(RuleBasedStateMachine):
 
     @rule()
     def crash(self) -> None:
-        kept = {path.name: path.read_bytes() for path in self.folder.iterdir() if path.suffix != ".db-shm"}
-        self.disk.close()
-        for name, content in kept.items():
-            (self.folder / name).write_bytes(content)
+        stamp = self.disk.stamp
+        crash(self.disk, self.folder)
         self.disk = self.open()
         assert self.disk.warnings == []
+        (told,) = self.disk.commit(Work(greetings=[Greeting(ANN, stamp)])).greeted
+        assert told is not None
+        assert told.vouched
+
+    @rule()
+    def examined(self) -> None:
+        found = check(self.folder, lambda *_: None)
+        assert found.found == []
+        kinds = Counter(type(event) for record in self.memory.rooms() for event in read(self.memory, record.room))
+        assert (found.rooms, found.messages) == (len(self.memory.rooms()), kinds[Message])
+        assert (found.edits, found.deletions) == (kinds[Edited], kinds[Deleted])
 
     @precondition(lambda self: self.disk.counts()[1] > 0)
     @rule(work=SENDS)
-    def fail(self, work: list[tuple[bytes, str, str | tuple[int, str | None] | Refused]]) -> None:
+    def fail(self, work: list[tuple[bytes, str, Said]]) -> None:
         try:
             with self.disk.whole():
                 self.disk.commit(Work(sends=[self._send(*one) for one in work]))
@@ -187,6 +250,7 @@ class Machine(RuleBasedStateMachine):
     @invariant()
     def folded(self) -> None:
         for room in ROOMS:
+            assert self.disk.read(room, 0, 1000, LOTS) == self.memory.read(room, 0, 1000, LOTS)
             shown = self.disk.history(room, Span(1000)).events
             assert shown == self.memory.history(room, Span(1000)).events
             assert all(isinstance(event, Message) for event in shown)

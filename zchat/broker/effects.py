@@ -6,7 +6,7 @@ import enum
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from zchat.messages import Event, Reply, State
+from zchat.messages import Reply, State
 from zchat.store.base import Store
 
 
@@ -43,9 +43,9 @@ class Lookup:
 
 @dataclass(slots=True)
 class Publication:
-    """What goes to one room's topic this turn."""
+    """What goes to one room's topic this turn: its events are encoded already."""
 
-    events: list[Event] = field(default_factory=list)
+    events: list[bytes] = field(default_factory=list)
     states: list[State] = field(default_factory=list)
 
 

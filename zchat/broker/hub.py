@@ -9,11 +9,11 @@ take back.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable
-from itertools import zip_longest
+from collections.abc import Callable, Iterable, Sequence
+from itertools import groupby, zip_longest
 
-from zchat import errors
-from zchat.broker.commands import execute
+from zchat import codec, errors
+from zchat.broker.commands import BATCHED, execute
 from zchat.broker.effects import Effects, Level
 from zchat.broker.inputs import Announce, FenceMoved, Gone, Input, Now, Received, Shutdown
 from zchat.broker.marks import Marks
@@ -23,8 +23,20 @@ from zchat.broker.sessions import Session, Sessions, called
 from zchat.broker.settings import RETRY_MS, Settings
 from zchat.broker.turn import Turn
 from zchat.codec import Malformed
-from zchat.messages import Ack, Closing, Event, Notice, Numbered, Private, Refused
-from zchat.store.base import Amend, Append, Greeted, Greeting, KnownName, Outcome, Refusal, RoomRecord, Sending, Work
+from zchat.messages import Ack, Closing, Notice, Numbered, Private, Refused, Request
+from zchat.store.base import (
+    Amend,
+    Append,
+    Greeted,
+    Greeting,
+    Kept,
+    KnownName,
+    Outcome,
+    Refusal,
+    RoomRecord,
+    Sending,
+    Work,
+)
 
 OPERATOR = "operator"
 """Whom the console speaks as: a reserved name."""
@@ -109,13 +121,17 @@ class Hub:
                 welcome(greeted)  # first, so that nobody hears anything in a private room before
             else:
                 self._not_greeted(session, q)
-        for (session, room, send), event in zip(self._sends, outcome.sends, strict=True):
-            if event is None:
-                self._not_sent(session, send)
-            elif isinstance(event, Refused):
-                self._used(session, event)
-            elif room is not None and not isinstance(send, Refusal):
-                self._appended(session, room, send, event)
+        for (session, room, send), parts in zip(self._sends, outcome.sends, strict=True):
+            n = send.n
+            for part in parts:
+                if isinstance(part, Refused):
+                    self._used(session, part)
+                    n += 1
+                elif room is not None and not isinstance(send, Refusal):
+                    self._kept(session, room, send, n, part)
+                    n += len(part.events)
+            if n <= send.last:
+                self._not_sent(session, range(n, send.last + 1))
         for new in self.turn.work.rooms:
             self.rooms.by_name[new.room].kept = True
         self.names.unsaved.clear()
@@ -135,16 +151,17 @@ class Hub:
             else:
                 self._not_greeted(session, q)
         for session, _room, send in self._sends:
-            self._not_sent(session, send)
+            self._not_sent(session, range(send.n, send.last + 1))
         self.marks.failed()
         self.turn.log(Level.WARNING, f"the store could not commit: {error}")
         return self._finish()
 
-    def _not_sent(self, session: Session, send: Sending) -> None:
-        n = send.answer.n if isinstance(send, Refusal) else send.n
+    def _not_sent(self, session: Session, left: range) -> None:
         if session.sends is not None:
             session.sends.planned = session.sends.known.last
-        self.sessions.reply(session, Refused(n, errors.Unavailable.code, errors.Unavailable.says, retry_ms=RETRY_MS))
+        for n in left:
+            refused = Refused(n, errors.Unavailable.code, errors.Unavailable.says, retry_ms=RETRY_MS)
+            self.sessions.reply(session, refused)
 
     def _not_greeted(self, session: Session, q: int) -> None:
         if session.peer is not None:
@@ -182,17 +199,24 @@ class Hub:
             self._cut.add(peer)
             self.turn.log(Level.WARNING, f"cut {called(session)}: {asked} requests at once", peer)
             return
-        malformed = [request for request in item.requests if isinstance(request, Malformed)]
-        if malformed:
-            who, problem = called(session), malformed[0].problem
-            self.turn.log(Level.WARNING, f"could not read {len(malformed)} requests of {who}: {problem}", peer)
-        for request in item.requests:
-            if isinstance(request, Malformed):
-                self.turn.fail(peer, request.q, request.problem)
+        unread: list[Malformed] = []
+        for kind, alike in groupby(item.requests, type):
+            if kind in BATCHED:
+                self._execute(peer, [*alike])
                 continue
-            try:
-                execute(self, peer, self.sessions.at(peer), request)
-            except errors.Refusal as problem:
+            for request in alike:
+                if isinstance(request, Malformed):
+                    unread.append(request)
+                self._execute(peer, [request])
+        if unread:
+            who, problem = called(session), unread[0].problem
+            self.turn.log(Level.WARNING, f"could not read {len(unread)} requests of {who}: {problem}", peer)
+
+    def _execute(self, peer: bytes, requests: Sequence[Request | Malformed]) -> None:
+        try:
+            execute(self, peer, self.sessions.at(peer), requests)
+        except errors.Refusal as problem:
+            for request in requests:
                 if isinstance(request, Numbered):
                     refused = Refused(request.n, problem.code, str(problem), retry_ms=RETRY_MS)
                     self.turn.effects.reply(peer, refused)
@@ -214,22 +238,30 @@ class Hub:
         self._sends.append((session, room, send))
         self.turn.work.sends.append(send)
 
-    def _appended(self, session: Session, room: Room, send: Append | Amend, event: Event) -> None:
-        self.rooms.spoke(room, event)
-        self.marks.spoke(session.person, room.name, event.seq, private=bool(room.members))
+    def run_of(self, session: Session) -> Append | None:
+        """What was planned last, if the session's next message may be added to it."""
+        last, _, send = self._sends[-1] if self._sends else (None, None, None)
+        return send if last is session and isinstance(send, Append) and send.name == session.name else None
+
+    def _kept(self, session: Session, room: Room, send: Append | Amend, n: int, kept: Kept) -> None:
+        count = len(kept.events)
+        self.rooms.spoke(room, kept)
+        self.marks.spoke(session.person, room.name, kept.seq, count, private=bool(room.members))
         if room.members:
-            for person in set(room.members):
-                for reader in self.sessions.of(person):
-                    self.sessions.reply(reader, Private(room.name, self.peer_name(room, person), (event,)))
-        self._used(session, Ack(send.n, room.name, event.seq, send.ms))
+            self._tell_members(room, kept)
+        self._used(session, Ack(n, room.name, kept.seq, send.ms, count))
+
+    def _tell_members(self, room: Room, kept: Kept) -> None:
+        for person in set(room.members):
+            for reader in self.sessions.of(person):
+                for events in codec.frame_fuls(kept.events):
+                    told = Private(room.name, self.peer_name(room, person), codec.as_encoded(events))
+                    self.sessions.reply(reader, told)
 
     def _used(self, session: Session, answer: Ack | Refused) -> None:
-        """A send number is used up: notes the outcome, and tells it."""
+        """Send numbers are used up: notes the outcome, and tells it."""
         if session.sends is not None:
-            known = session.sends.known
-            known.last = answer.n
-            known.outcomes[answer.n] = answer
-            known.outcomes.pop(answer.n - self.settings.credit, None)
+            session.sends.known.used(answer, self.settings.credit)
         self.sessions.reply(session, answer)
 
     def peer_name(self, room: Room, person: bytes) -> str:

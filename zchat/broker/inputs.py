@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from zchat.codec import Malformed
-from zchat.messages import Request
+from zchat.messages import Request, Value
 
 
-@dataclass(slots=True, frozen=True)
-class Now:
+class Now(Value, frozen=True):
     """The time of a turn, as data.
 
     Attributes:
@@ -22,16 +20,14 @@ class Now:
     ms: int
 
 
-@dataclass(slots=True, frozen=True)
-class Received:
+class Received(Value, frozen=True):
     """A frame of requests came from a peer."""
 
     peer: bytes
     requests: Sequence[Request | Malformed]
 
 
-@dataclass(slots=True, frozen=True)
-class FenceMoved:
+class FenceMoved(Value, frozen=True):
     """A fence topic was subscribed (up), or the connection over which it was has ended."""
 
     fence: bytes
@@ -39,22 +35,19 @@ class FenceMoved:
     up: bool
 
 
-@dataclass(slots=True, frozen=True)
-class Gone:
+class Gone(Value, frozen=True):
     """A peer's connection ended."""
 
     peer: bytes
 
 
-@dataclass(slots=True, frozen=True)
-class Announce:
+class Announce(Value, frozen=True):
     """The operator says something to everybody."""
 
     text: str
 
 
-@dataclass(slots=True, frozen=True)
-class Shutdown:
+class Shutdown(Value, frozen=True):
     """The broker is about to stop."""
 
     text: str

@@ -45,11 +45,11 @@ class Marks:
             mine[room] = self._unsaved[person, room] = seq
             self._due = min(self._due, self._turn.clock + LAZY)
 
-    def spoke(self, person: bytes, room: str, seq: int, *, private: bool) -> None:
-        """A person said something: who had read everything before it has read everything still."""
+    def spoke(self, person: bytes, room: str, seq: int, count: int, *, private: bool) -> None:
+        """A person said so much, from a number on: who had read everything before it has read everything still."""
         mark = self.of(person).get(room, 0 if private else None)
         if mark == seq - 1:
-            self.rise(person, room, seq)
+            self.rise(person, room, seq + count - 1)
 
     def save(self, *, at_once: bool) -> None:
         """Has the store keep what it does not know yet, if it has other work anyway or it is time."""

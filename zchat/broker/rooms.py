@@ -14,8 +14,8 @@ from zchat.broker.effects import Level
 from zchat.broker.people import Names
 from zchat.broker.roster import Roster
 from zchat.broker.turn import Turn
-from zchat.messages import LOBBY, Event, Head
-from zchat.store.base import Member, NewRoom, RoomRecord
+from zchat.messages import LOBBY, Head
+from zchat.store.base import Kept, Member, NewRoom, RoomRecord
 
 if TYPE_CHECKING:
     from zchat.broker.sessions import Session
@@ -214,12 +214,13 @@ class Rooms:
 
     # What is told of them -------------------------------------------------------------------------------------------
 
-    def spoke(self, room: Room, event: Event) -> None:
-        """An event was appended; if the room is public it is published."""
+    def spoke(self, room: Room, kept: Kept) -> None:
+        """Events were appended; if the room is public they are published."""
         turn = self._turn
-        room.head, room.moved, room.said, room.ms = event.seq, turn.number, turn.clock, turn.now.ms
+        room.head = kept.seq + len(kept.events) - 1
+        room.moved, room.said, room.ms = turn.number, turn.clock, turn.now.ms
         if not room.members:
-            turn.effects.publication(room.name).events.append(event)
+            turn.effects.publication(room.name).events.extend(kept.events)
             if not room.quieting:
                 room.quieting = True
                 self._quieting.append((turn.clock + turn.settings.quiet, room))

@@ -41,6 +41,9 @@ as much memory.
 TIDY_AGAIN = 5.0
 """Seconds until the store is asked again to tidy up what it could not."""
 
+# As plain numbers: combining flags takes longer than sending.
+_NOBLOCK, _MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
+
 log = logging.getLogger("zchat.broker")
 
 Watcher = Callable[[], list[Input]]
@@ -74,8 +77,13 @@ class Server:
         self._given: deque[Input] = deque()
         self._tidy_at = 0.0  # when the store has something to do if nobody else has
         self._poller = zmq.Poller()
-        for one in (sockets.router, sockets.xpub, sockets.router_monitor, sockets.xpub_monitor):
+        for one in (sockets.router, sockets.xpub):
             self._poller.register(one, zmq.POLLIN)
+        # A socket costs a poller several system calls, a descriptor none. It tells only once of what came to a socket:
+        # that is enough for those which are read to their end each time, and to which nothing is sent.
+        self._monitors = {int(one.get(zmq.FD)) for one in (sockets.router_monitor, sockets.xpub_monitor)}
+        for fd in self._monitors:
+            self._poller.register(fd, zmq.POLLIN)
 
     def watch(self, fd: int, read: Watcher) -> None:
         """Has a descriptor watched by the same poller; `read` is called when there is something, and gives inputs."""
@@ -102,7 +110,7 @@ class Server:
         wait = min(self.hub.wait(), max(self._tidy_at - time.monotonic(), 0.0))
         ready: dict[Any, int] = dict(self._poller.poll(0 if pressing or not wait else int(wait * 1000) + 1))
         inputs: list[Input] = []
-        if self._sockets.router_monitor in ready or self._sockets.xpub_monitor in ready:
+        if not self._monitors.isdisjoint(ready):
             self._drain_monitors()
         drained = True
         if self._sockets.router in ready or self._connections.ending:
@@ -134,7 +142,7 @@ class Server:
         budget = DRAIN
         while budget > 0:
             try:
-                peer = router.recv(zmq.NOBLOCK)
+                peer = router.recv(_NOBLOCK)
             except zmq.Again:
                 return True
             if peer in self._connections:
@@ -147,7 +155,7 @@ class Server:
                 self._connections.add(peer, first.get(zmq.SRCFD))
             budget -= FRAME_COST + len(frame)
             parts = 1
-            while router.rcvmore:
+            while router.get(zmq.RCVMORE):
                 budget -= FRAME_COST + len(router.recv())
                 parts += 1
             if not self._connections.is_cut(peer):
@@ -167,7 +175,7 @@ class Server:
         budget = DRAIN
         while budget > 0:
             try:
-                frame = xpub.recv(zmq.NOBLOCK, copy=False)
+                frame = xpub.recv(_NOBLOCK, copy=False)
             except zmq.Again:
                 inputs += [FenceMoved(fence, 0, up=False) for fence in self._subscribers.take_ended()]
                 return
@@ -230,7 +238,7 @@ class Server:
         stamp = self._store.stamp
         for room, publication in effects.published.items():
             for frame in codec.encode_published(room, stamp, publication.events, publication.states):
-                self._sockets.xpub.send(frame, zmq.NOBLOCK)
+                self._sockets.xpub.send(frame, _NOBLOCK)
         for lookup in effects.lookups:
             effects.reply(lookup.peer, self._look_up(lookup))
         for peer, items in effects.replies.items():
@@ -242,7 +250,7 @@ class Server:
             self._connections.cut(peer)
         if self._said is not None:
             for room, publication in effects.published.items():
-                for event in publication.events:
+                for event in map(codec.decode_event, publication.events):
                     if isinstance(event, Message):
                         self._said(room, event)
 
@@ -260,8 +268,8 @@ class Server:
         router = self._sockets.router
         try:
             for frame in frames:
-                router.send(peer, zmq.NOBLOCK | zmq.SNDMORE)
-                router.send(frame, zmq.NOBLOCK)
+                router.send(peer, _MORE)
+                router.send(frame, _NOBLOCK)
         except zmq.Again:
             # It takes nothing in. Its session stays: it comes back and asks for what it missed.
             log.warning("cut %s: it does not read", self._connections.address(peer))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from zchat.store.base import Store
 
 NAME = "broker"
+
+GARBAGE = 50_000
+"""Objects made, less those gone, between two looks of the garbage collector at the youngest."""
 
 BANNER_LIMIT = 16 * 1024
 """Bytes of a banner at most: it is sent to everybody."""
@@ -140,6 +144,10 @@ def _run(server: Server, console: Console | None) -> int:
             signal.signal(number, stop)
     _wake_on_signals(server)
     signal.signal(signal.SIGTTIN, signal.SIG_IGN)  # in the background it is not stopped for its console
+    # Hardly anything here is part of a cycle: the collector need not walk through all rooms and sessions often.
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(GARBAGE)
     while not server.stopping:
         if console is not None:
             if console.usable():

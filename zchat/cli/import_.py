@@ -243,10 +243,12 @@ def _store(source: IO[bytes], folder: Path, total: int, progress: Progress) -> N
 
 
 def _append(entry: Entry, client: bytes) -> Append:
+    from zchat.messages import Send
     from zchat.store.base import Append
 
     # Nobody's: none of them can be edited, and no client takes them for its own.
-    return Append(entry.room, client, 0, entry.ms, entry.name, client[:8], client, entry.text, entry.action)
+    said = Send(0, entry.room, entry.text, entry.action)
+    return Append(entry.room, client, entry.ms, entry.name, client[:8], client, [said])
 
 
 # Through a broker -----------------------------------------------------------------------------------------------------

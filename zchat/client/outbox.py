@@ -7,7 +7,7 @@ unknown, and numbers begin anew under a new id.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from math import inf
 
@@ -106,6 +106,13 @@ class Outbox:
         """The answer is that a number was used up: what it stood for, if it was waited for."""
         self._flying = max(self._flying - 1, 0)
         return self._pending.pop(n, None)
+
+    def acked(self, n: int, count: int) -> Iterator[Pending]:
+        """The answer is that so many numbers from one on were used up: what they stood for."""
+        for number in range(n, min(n + count, self._last + 1)):
+            pending = self.answered(number)
+            if pending is not None:
+                yield pending
 
     def go_back(self, n: int, now: float, delay: float) -> None:
         """The answer is to send again from a number on, after a delay in seconds.

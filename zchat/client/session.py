@@ -437,9 +437,9 @@ class Session:
         self._marks.answered(getattr(item, "q", 0))
         match item:
             case Ack():
-                pending = self._outbox.answered(item.n)
-                if pending is not None:
-                    self.events.append(heard.Sent(pending.ticket, item.room or pending.room, item.seq, item.ms))
+                for behind, pending in enumerate(self._outbox.acked(item.n, item.count)):
+                    room, seq = item.room or pending.room, item.seq + behind if item.seq else 0
+                    self.events.append(heard.Sent(pending.ticket, room, seq, item.ms))
             case Refused():
                 self._refused(item, now)
             case Fenced():

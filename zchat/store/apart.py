@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TypeVar
 
+from msgspec import structs
+
 from zchat import errors
-from zchat.messages import Event, Refused
-from zchat.store.base import Greeted, Outcome, Refusal, Sending, Store, Work
+from zchat.messages import Refused
+from zchat.store.base import Append, Greeted, Kept, Outcome, Refusal, Sending, Store, Work
 
 T = TypeVar("T")
 
@@ -17,7 +19,7 @@ def commit(store: Store, work: Work) -> Outcome:
 
     Returns:
         What became of it. What the store rejects is refused for good; what could not be tried to its end, since the
-        store became unavailable amid the parts, has None.
+        store became unavailable amid the parts, is missing.
 
     Raises:
         errors.StoreUnavailable: nothing that was sent was kept; rooms, marks and names may have been: tell them again.
@@ -36,13 +38,16 @@ def commit(store: Store, work: Work) -> Outcome:
             store.commit(part)
         except errors.StoreRejected:
             pass
-    sends: list[Event | Refused | None] = [None] * len(work.sends)
+    sends: list[list[Kept | Refused]] = [[] for _ in work.sends]
     stopped: set[bytes] = set()  # clients of whose sends one was not done: what comes after it would be out of order
     for index, send in enumerate(work.sends):
-        if send.client not in stopped:
-            sends[index] = _tried(lambda send=send: _send(store, send))  # type: ignore[misc]
-            if sends[index] is None:
-                stopped.add(send.client)
+        for single in _singles(send):
+            if send.client not in stopped:
+                done = _tried(lambda single=single: _send(store, single))  # type: ignore[misc]
+                if done is None:
+                    stopped.add(send.client)
+                else:
+                    sends[index] += done
     greeted: list[Greeted | None] = []
     for greeting in work.greetings:
         told = _tried(lambda greeting=greeting: store.commit(Work(greetings=[greeting])))  # type: ignore[misc]
@@ -50,7 +55,14 @@ def commit(store: Store, work: Work) -> Outcome:
     return Outcome(sends, greeted)
 
 
-def _send(store: Store, send: Sending) -> Event | Refused | None:
+def _singles(send: Sending) -> list[Sending]:
+    """The same, a send number each."""
+    if isinstance(send, Append):
+        return [structs.replace(send, said=[said]) for said in send.said]
+    return [send]
+
+
+def _send(store: Store, send: Sending) -> Sequence[Kept | Refused]:
     try:
         return store.commit(Work(sends=[send])).sends[0]
     except errors.StoreRejected:

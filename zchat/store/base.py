@@ -6,11 +6,14 @@ Only the store numbers events. The hub plans a turn's `Work`; the store does it 
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from zchat.messages import Ack, Deleted, Edited, Event, Message, Refused, Stamp
+from msgspec import Struct
+
+from zchat.messages import Ack, Deleted, Edited, Event, Message, Refused, Send, Stamp
 
 LOOKBACK = 200
 """How many of a room's last events are looked through for a person's last message."""
@@ -32,23 +35,33 @@ class NewRoom:
     members: tuple[Member, ...] = ()
 
 
-@dataclass(slots=True, frozen=True)
-class Append:
-    """A message to be numbered and kept, with the send number that it uses up."""
+class Append(Struct, frozen=True):
+    """Messages of one client to be numbered and kept, one after the other, with the send numbers that they use up.
+
+    Attributes:
+        said: their sends, one at least, with consecutive numbers. Where they ask to be said is not looked at.
+    """
 
     room: str
     client: bytes
-    n: int
     ms: int
     name: str
     sender: bytes
     person: bytes
-    text: str
-    action: bool = False
+    said: list[Send]
+
+    @property
+    def n(self) -> int:
+        """The first number."""
+        return self.said[0].n
+
+    @property
+    def last(self) -> int:
+        """The last number."""
+        return self.said[-1].n
 
 
-@dataclass(slots=True, frozen=True)
-class Amend:
+class Amend(Struct, frozen=True):
     """A message of the person's own is edited or deleted, by an event that is numbered and kept.
 
     It is refused with `no-such-message`, which uses the send number up too, if the person did not write such a message
@@ -62,21 +75,35 @@ class Amend:
 
     room: str
     client: bytes
-    n: int
     ms: int
     name: str
     sender: bytes
     person: bytes
+    n: int
     target: int
     text: str | None
 
+    @property
+    def last(self) -> int:
+        """The last number."""
+        return self.n
 
-@dataclass(slots=True, frozen=True)
-class Refusal:
+
+class Refusal(Struct, frozen=True):
     """A send that was refused for good, and the send number that it uses up."""
 
     client: bytes
     answer: Refused
+
+    @property
+    def n(self) -> int:
+        """The number."""
+        return self.answer.n
+
+    @property
+    def last(self) -> int:
+        """The last number."""
+        return self.answer.n
 
 
 Sending = Append | Amend | Refusal
@@ -138,11 +165,32 @@ class ClientRecord:
 
     Attributes:
         last: the highest send number used up, 0 if none.
-        outcomes: how the last of them ended, by number; bounded by the store.
+        outcomes: how the last of them ended, with rising numbers. An ack may be that of several.
     """
 
     last: int = 0
-    outcomes: dict[int, Ack | Refused] = field(default_factory=dict)
+    outcomes: list[Ack | Refused] = field(default_factory=list)
+
+    def used(self, answer: Ack | Refused, window: int) -> None:
+        """The next numbers are used up.
+
+        Args:
+            window: how many numbers are remembered at least.
+        """
+        outcomes = self.outcomes
+        self.last = last_number(answer)
+        outcomes.append(answer)
+        while last_number(outcomes[0]) <= self.last - window:
+            del outcomes[0]
+
+    def outcome(self, n: int) -> Ack | Refused | None:
+        """How the send of a number ended; None if that is not known any more."""
+        index = bisect_right(self.outcomes, n, key=lambda answer: answer.n) - 1
+        answer = self.outcomes[index] if index >= 0 else None
+        if isinstance(answer, Ack):
+            behind = n - answer.n
+            return Ack(n, answer.room, answer.seq + behind, answer.ms) if behind < answer.count else None
+        return answer if answer is not None and answer.n == n else None
 
 
 @dataclass(slots=True, frozen=True)
@@ -158,17 +206,34 @@ class Greeted:
     marks: dict[str, int] = field(default_factory=dict)
 
 
+def last_number(answer: Ack | Refused) -> int:
+    """The highest send number that an answer is about."""
+    return answer.n + answer.count - 1 if isinstance(answer, Ack) else answer.n
+
+
+class Kept(Struct, frozen=True):
+    """Events of one room that were kept.
+
+    Attributes:
+        seq: the number of the first.
+        events: one or more, in order, encoded as they go over the wire.
+    """
+
+    seq: int
+    events: list[bytes]
+
+
 @dataclass(slots=True, frozen=True)
 class Outcome:
     """What became of a turn's work.
 
     Attributes:
-        sends: for each send of the work, in order, the event as it is kept, or why it is not; None where only a part
-            of the work could be done (see `store.apart`), and it may be tried again.
-        greeted: for each greeting of the work, in order, the answer; None as above.
+        sends: for each send of the work, in order, what is kept of it, or why it is not, in the order of its numbers.
+            Where only a part of the work could be done (see `store.apart`) some are missing, and may be tried again.
+        greeted: for each greeting of the work, in order, the answer; None where it was not done.
     """
 
-    sends: Sequence[Event | Refused | None]
+    sends: Sequence[Sequence[Kept | Refused]]
     greeted: Sequence[Greeted | None]
 
 

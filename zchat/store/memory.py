@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from zchat import names
+from zchat.codec import encode_event
 from zchat.errors import NoSuchMessage
 from zchat.messages import Ack, Deleted, Edited, Event, Message, Refused, Stamp
 from zchat.store.base import (
@@ -21,6 +22,7 @@ from zchat.store.base import (
     ClientRecord,
     Greeted,
     Greeting,
+    Kept,
     KnownName,
     Member,
     NewRoom,
@@ -127,7 +129,7 @@ class MemoryStore:
             self._turn += 1
         for new in work.rooms:
             self._make(new)
-        sends: list[Event | Refused | None] = [self._send(send) for send in work.sends]
+        sends = [[self._send(send)] for send in work.sends]
         for mark in work.marks:
             seen = self._marks.pop(mark.person, {})
             seen[mark.room] = max(seen.get(mark.room, 0), mark.seq)
@@ -228,22 +230,29 @@ class MemoryStore:
         elif room.members and new.members:
             room.members = new.members
 
-    def _send(self, send: Sending) -> Event | Refused:
+    def _send(self, send: Sending) -> Kept | Refused:
         if isinstance(send, Refusal):
-            self._used(send.client, send.answer.n, send.answer)
+            self._used(send.client, send.answer)
             return send.answer
         kept = self._rooms[send.room]
-        event: Message | Edited | Deleted | Refused
+        events: list[Message | Edited | Deleted]
         if isinstance(send, Append):
-            event = Message(kept.head + 1, send.ms, send.name, send.sender, send.n, send.text, send.action)
+            ms, name, sender = send.ms, send.name, send.sender
+            events = [
+                Message(seq, ms, name, sender, said.n, said.text, said.action)
+                for seq, said in enumerate(send.said, kept.head + 1)
+            ]
         else:
-            event = self._amend(kept, send)
-        if isinstance(event, Refused):
-            self._used(send.client, send.n, event)
-            return event
-        self._append(send.room, kept, event, send.person)
-        self._used(send.client, send.n, Ack(send.n, send.room, event.seq, send.ms))
-        return event
+            amended = self._amend(kept, send)
+            if isinstance(amended, Refused):
+                self._used(send.client, amended)
+                return amended
+            events = [amended]
+        seq = kept.head + 1
+        for event in events:
+            self._append(send.room, kept, event, send.person)
+        self._used(send.client, Ack(events[0].n, send.room, seq, send.ms, len(events)))
+        return Kept(seq, [encode_event(event) for event in events])
 
     def _amend(self, kept: _Room, amend: Amend) -> Edited | Deleted | Refused:
         target = amend.target or _last_of(kept, amend.person)
@@ -283,16 +292,15 @@ class MemoryStore:
     def _drop(self, room: _Room) -> None:
         self._bytes -= weight(room.drop())
 
-    def _used(self, client: bytes, n: int, answer: Ack | Refused) -> None:
+    def _used(self, client: bytes, answer: Ack | Refused) -> None:
         record = self._clients.get(client)
         if record is None:
             record = self._clients[client] = ClientRecord()
         else:
             self._clients.move_to_end(client)
-        record.last = n
-        record.outcomes[n] = answer
-        if record.outcomes.pop(n - self.window, None) is None:
-            self._outcomes += 1
+        self._outcomes -= len(record.outcomes)
+        record.used(answer, self.window)
+        self._outcomes += len(record.outcomes)
         # Forgotten wholly or not at all: of a client whose refusals alone were forgotten, a repeat would be taken for
         # one that was stored.
         while len(self._clients) > self.keep_clients or self._outcomes > self.keep_outcomes:
@@ -304,7 +312,7 @@ class MemoryStore:
         vouched = stamp is None or (stamp.run == self._run and stamp.turn <= self._turn)
         record = self._clients.get(greeting.client, ClientRecord())
         marks = dict(self._marks.get(greeting.person, {}))
-        return Greeted(ClientRecord(record.last, dict(record.outcomes)), vouched, marks)
+        return Greeted(ClientRecord(record.last, list(record.outcomes)), vouched, marks)
 
 
 def _last_of(room: _Room, person: bytes) -> int:

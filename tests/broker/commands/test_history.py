@@ -6,7 +6,6 @@ import pytest
 from dialogue import DAY, Dialogue, Peer, texts
 
 from zchat import codec
-from zchat.broker.effects import Publication
 from zchat.broker.inputs import Gone, Received
 from zchat.messages import (
     Bye,
@@ -22,6 +21,7 @@ from zchat.messages import (
     Page,
     Ping,
     Pong,
+    Published,
     Read,
     Reply,
     Request,
@@ -38,7 +38,7 @@ def page(answers: list[Reply]) -> tuple[int, int, list[str]]:
     """First, head, texts."""
     (answer,) = answers
     assert isinstance(answer, Page), answer
-    return answer.first, answer.head, texts(Publication(list(answer.events)))
+    return answer.first, answer.head, texts(Published(Stamp(bytes(8), 0), answer.events, ()))
 
 
 def test_what_was_said_is_read_in_order(talk: Dialogue) -> None:
@@ -143,7 +143,7 @@ def history(peer: Peer, room: str = "lobby", **asked: int) -> Page:
 
 
 def told(answer: Page) -> list[str]:
-    return texts(Publication(list(answer.events)))
+    return texts(Published(Stamp(bytes(8), 0), answer.events, ()))
 
 
 def test_history_gives_the_newest_oldest_first(talk: Dialogue) -> None:

@@ -295,7 +295,9 @@ def test_there_are_only_so_many_private_rooms() -> None:
 def test_the_work_of_a_turn_is_in_order(talk: Dialogue) -> None:
     ann = talk.person("ann")
     work = talk.hub.handle([Received(ann.id, [Send(n, "den", str(n)) for n in (1, 2, 3)])], talk.hub.turn.now)
-    assert [send.text for send in work.sends if isinstance(send, Append)] == ["1", "2", "3"]
+    (append,) = work.sends
+    assert isinstance(append, Append)
+    assert [said.text for said in append.said] == ["1", "2", "3"]
     assert {new.room for new in work.rooms} == {"den"}
     talk.hub.committed(talk.store.commit(work))
 

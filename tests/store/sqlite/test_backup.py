@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from zchat.errors import DataUnusable, StoreDamaged
-from zchat.messages import Message, Stamp
+from zchat.messages import Message, Send, Stamp
 from zchat.store.base import Append, Greeting, NewRoom, Work
 from zchat.store.sqlite import SqliteStore, open_store
 from zchat.store.sqlite.backup import Restored, backup, restore, target
@@ -34,7 +34,9 @@ def quiet(_what: str, _done: int, _total: int) -> None:
 
 def say(store: SqliteStore, *words: str) -> None:
     """Says these in a turn."""
-    sends = [Append("lobby", ANN, n, MS + n, "ann", ANN[:8], ANN, word) for n, word in enumerate(words, 1)]
+    sends = [
+        Append("lobby", ANN, MS + n, "ann", ANN[:8], ANN, [Send(n, "lobby", word)]) for n, word in enumerate(words, 1)
+    ]
     store.commit(Work([NewRoom("lobby")], [*sends]))
 
 
@@ -118,6 +120,39 @@ def test_a_backup_while_it_is_written_is_of_one_moment(folder: Path, tmp_path: P
         events = store.read("lobby", 202, 10, 1 << 20).events
         assert [event.text for event in events if isinstance(event, Message)] == later
     assert check(folder, quiet).damage == 0
+
+
+def logged(path: Path) -> tuple[int, int]:
+    """How many turns are in the log of a database, and events in its rooms."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
+        (turns,), (events,) = (db.execute(f"SELECT count(*) FROM {table}").fetchone() for table in ("log", "events"))  # noqa: S608
+        return turns, events
+
+
+def test_a_backup_has_what_is_in_the_log_of_a_running_broker(folder: Path, tmp_path: Path) -> None:
+    with opened(folder) as store:
+        say(store, "three")
+        say(store, "four", "five")
+        assert backup(folder, tmp_path / "copy", quiet) == Examined(rooms=1, messages=5)
+        assert logged(tmp_path / "copy") == (3, 2)  # a start is a turn too
+        for said_then in (["one", "two", "three", "four", "five"], ["one", "two", "three", "four", "five", "six"]):
+            restore(tmp_path / "copy", tmp_path / "other", quiet, NOW)
+            assert logged(tmp_path / "other" / DATABASE)[1] < len(said_then)
+            assert said(tmp_path / "other") == said_then
+            assert logged(tmp_path / "other" / DATABASE) == (0, len(said_then))
+            say(store, "six")
+            backup(folder, tmp_path / "copy", quiet, force=True)
+
+
+def test_a_copy_with_a_damaged_log_is_no_good_backup(folder: Path, tmp_path: Path) -> None:
+    with opened(folder) as store:
+        say(store, "three")
+        backup(folder, tmp_path / "copy", quiet)
+    content = (tmp_path / "copy").read_bytes()
+    (tmp_path / "copy").write_bytes(content.replace(b"three", b"thrae"))
+    with pytest.raises(StoreDamaged, match="a row of log does not match its checksum"):
+        restore(tmp_path / "copy", folder, quiet, NOW)
+    assert said(folder) == ["one", "two", "three"]
 
 
 def test_a_backup_of_what_a_killed_broker_left_has_all_of_it(folder: Path, tmp_path: Path) -> None:

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from zchat.errors import DataUnusable
-from zchat.store.base import Amend, Append, KnownName, Member, NewRoom, ReadMark, Work
+from zchat.messages import Refused, Send
+from zchat.store.base import Amend, Append, KnownName, Member, NewRoom, ReadMark, Refusal, Sending, Work
 from zchat.store.sqlite import SqliteStore, open_store
 from zchat.store.sqlite.check import NAMED, Examined, check, examine, explained, snapshot
 from zchat.store.sqlite.folder import DATABASE
+from zchat.store.sqlite.rows import event_row, pack, read_event, seal, unpack
 
 ANN, BOB = b"ann" * 5 + b"!", b"bob" * 5 + b"!"
 MS = 1_700_000_000_000
@@ -26,12 +30,12 @@ def fill(folder: Path) -> None:
     _fill(folder).close()
 
 
-def fill_and_die(folder: Path) -> None:
+def fill_and_die(folder: Path, how: Callable[[Path], SqliteStore] | None = None) -> None:
     """The same by a process that is killed then."""
     pid = os.fork()
     if not pid:
         try:
-            _fill(folder)
+            (how or _fill)(folder)
         finally:
             os.kill(os.getpid(), signal.SIGKILL)
     assert os.WIFSIGNALED(os.waitpid(pid, 0)[1])
@@ -42,16 +46,44 @@ def _fill(folder: Path) -> SqliteStore:
     store = open_store(folder, clock=lambda: float(next(clock)))
     members = (Member(ANN, "ann"), Member(BOB, "bob"))
     rooms = [NewRoom("lobby"), NewRoom("@x", members)]
-    sends = [Append("lobby", ANN, n, MS + n, "ann", ANN[:8], ANN, f"text {n}") for n in range(1, 6)]
-    sends += [Append("@x", ANN, n, MS + n, "ann", ANN[:8], ANN, f"secret {n}") for n in range(6, 11)]
+    sends = [_append("lobby", n, f"text {n}") for n in range(1, 4)]
+    sends += [_append("lobby", 4, "text 4", "text 5"), _append("@x", 6, *(f"secret {n}" for n in range(6, 11)))]
     names = [KnownName("ann", "ann", ANN)]
     store.commit(Work(rooms, [*sends], marks=[ReadMark(BOB, "lobby", 3)], names=names))
     for n, target, text in ((11, 2, "once"), (12, 2, "twice"), (13, 3, "thrice"), (14, 3, None), (15, 4, None)):
-        store.commit(Work(sends=[Amend("lobby", ANN, n, MS + n, "ann", ANN[:8], ANN, target, text)]))
+        store.commit(Work(sends=[_amend("lobby", n, target, text)]))
     while store.tidy(MS, idle=True) < 10:
         pass
     store.commit(Work(names=[KnownName("bob", "bob", BOB)]))  # that there is a log
     return store
+
+
+def fill_the_log(folder: Path) -> SqliteStore:
+    """The same, and then so much that stays in the log: of a third room, and of turns of which a part is settled."""
+    store = _fill(folder)
+    refusal = Refusal(ANN, Refused(22, "too-long", "why"))
+    for sends in (
+        [_append("lobby", 16, "late 1", "late 2")],
+        [_amend("lobby", 18, 12, "late two")],
+        [_append("@x", 19, "late secret 1", "late secret 2"), _amend("lobby", 21, 1, None)],
+        [refusal, _append("new", 23, "new 1")],
+        [_append("new", 1, "new 2", "new 3", client=BOB), _append("lobby", 24, "last")],
+    ):
+        store.commit(Work([NewRoom("new")], sends))
+    return store
+
+
+LOGGED = Examined(rooms=3, messages=16 + 2, edits=3 + 1, deletions=2 + 1)
+"""What is in it then."""
+
+
+def _amend(room: str, n: int, target: int, text: str | None) -> Sending:
+    return Amend(room, ANN, MS + n, "ann", ANN[:8], ANN, n, target, text)
+
+
+def _append(room: str, n: int, *texts: str, client: bytes = ANN) -> Sending:
+    said = [Send(n, room, text) for n, text in enumerate(texts, n)]
+    return Append(room, client, MS + n, "ann", client[:8], client, said)
 
 
 def examined(folder: Path) -> Examined:
@@ -86,6 +118,27 @@ def test_what_a_killed_broker_left_is_whole(tmp_path: Path) -> None:
     fill_and_die(tmp_path)
     assert (tmp_path / f"{DATABASE}-wal").stat().st_size
     assert examined(tmp_path) == Examined(rooms=2, messages=10, edits=3, deletions=2)
+
+
+def test_what_is_in_the_log_is_whole_and_counted(tmp_path: Path) -> None:
+    store = fill_the_log(tmp_path)
+    assert store._db.execute("SELECT count(*) FROM log").fetchone() == (3,)
+    assert examined(tmp_path) == LOGGED
+    store._upkeep.settle()
+    assert store._db.execute("SELECT count(*) FROM log").fetchone() == (0,)
+    assert examined(tmp_path) == LOGGED
+    store.close()
+    assert examined(tmp_path) == LOGGED
+
+
+def test_what_a_killed_broker_left_in_the_log_is_whole_and_counted(tmp_path: Path) -> None:
+    fill_and_die(tmp_path, fill_the_log)
+    assert examined(tmp_path) == LOGGED
+    store = open_store(tmp_path)
+    assert store.warnings == []
+    assert examined(tmp_path) == LOGGED
+    assert store.counts() == (3, 18 + 4 + 3)
+    store.close()
 
 
 def test_a_folder_without_a_database_is_left_as_it_is(tmp_path: Path) -> None:
@@ -137,17 +190,83 @@ def test_what_is_not_as_it_was_put_there_is_found(folder: Path, damage: str, fin
 
 
 def test_rows_that_are_sealed_and_yet_contradict_each_other_are_found(folder: Path) -> None:
-    from zchat.store.sqlite.rows import event_row, read_event
-
     with closing(sqlite3.connect(folder / DATABASE)) as db:
         for seq, link in ((2, 8), (5, 7)):  # the edits of 2 are 6 and 7
             row = db.execute("SELECT * FROM events WHERE id = ?", (LOBBY + seq,)).fetchone()
-            event, author, _ = read_event(row)
-            db.execute("REPLACE INTO events VALUES (?, ?, ?, ?, ?)", event_row(1, event, author, link))
+            _, author, _ = read_event(row)
+            db.execute("REPLACE INTO events VALUES (?, ?, ?, ?, ?)", event_row(row[0], row[3], author, link))
         db.commit()
     found = examined(folder).found
     assert "lobby: 8 is not what edited 2" in found
     assert "lobby: 7 is not what edited 5" in found
+
+
+def tamper(folder: Path, *statements: tuple[str, tuple[Any, ...]]) -> None:
+    """Changes a database that was not closed, and has it look as if it had been."""
+    with closing(sqlite3.connect(folder / DATABASE)) as db:
+        for statement, values in (*statements, ("REPLACE INTO meta VALUES (?, ?, ?)", seal("meta", "clean", pack(1)))):
+            db.execute(statement, values)
+        db.commit()
+
+
+ROW = "WHERE turn = (SELECT turn FROM log ORDER BY turn LIMIT 1 OFFSET {})"
+"""A row of the log: the first is that of the third turn in `fill_the_log`, of which a part is settled.
+
+That the very last is missing cannot be told: nothing else is written in its turn.
+"""
+
+
+@pytest.mark.parametrize(
+    ("damage", "finding"),
+    [
+        ("SELECT 1", None),
+        ("DELETE FROM log ROW0", "a turn is missing before turn {}"),
+        ("DELETE FROM log ROW1", "a turn is missing before turn {}"),
+        ("DELETE FROM log", "the last turns are missing"),
+        ("DELETE FROM turns WHERE turn = (SELECT max(turn) FROM turns)", "a turn is missing before turn {}"),
+        ("DELETE FROM turns WHERE turn = (SELECT min(turn) FROM turns)", "a turn is missing before turn {}"),
+        ("UPDATE log SET sent = substr(sent, 2) ROW2", "a row of log does not match its checksum"),
+        ("UPDATE log SET turn = turn + 9 ROW2", "a row of log does not match its checksum"),
+        ("UPDATE log SET sum = sum + 1 ROW0", "a row of log does not match its checksum"),
+        ("UPDATE log SET sent = (SELECT sent FROM log ROW1) ROW2", "a row of log does not"),
+        ("DELETE FROM events WHERE id = LOBBY + 13", "lobby: 13 is missing"),
+        ("UPDATE events SET link = 99 WHERE id = LOBBY + 12", "lobby: 12 does not match its checksum"),
+        ("DELETE FROM persons WHERE id = 2", "new: 2 is of nobody"),
+        ("DELETE FROM heads WHERE room = 3", "a turn in the log is of room 3, which is missing"),
+        ("DROP TABLE log", "the table log is not as it was made"),
+    ],
+)  # fmt: skip
+def test_what_is_not_as_it_was_logged_is_found(tmp_path: Path, damage: str, finding: str | None) -> None:
+    fill_and_die(tmp_path, fill_the_log)
+    statement = re.sub("ROW([0-9])", lambda row: ROW.format(row[1]), damage.replace("LOBBY", str(LOBBY)))
+    tamper(tmp_path, (statement, ()))
+    found = examined(tmp_path)
+    if finding is None:
+        assert found == LOGGED
+    else:
+        assert found.damage == len(found.found) > 0
+        assert any(re.search(finding.replace("{}", "[0-9]+"), what) for what in found.found), found.found
+
+
+@pytest.mark.parametrize(
+    ("turn", "change", "finding"),
+    [
+        (0, lambda ends, runs: runs[-1][2].pop(), "lobby: 14 is not what deleted 1"),
+        (2, lambda ends, runs: ends[1].__setitem__(3, 16), "lobby: 15 is missing"),
+        (2, lambda ends, runs: runs[0].__setitem__(0, 77), "new: 2 is of nobody"),
+        (2, lambda ends, runs: ends[0].__setitem__(2, 77), "a turn in the log is of room 77, which is missing"),
+    ],
+)
+def test_turns_that_are_sealed_and_yet_contradict_the_rooms_are_found(
+    tmp_path: Path, turn: int, change: Callable[[list[Any], list[Any]], object], finding: str
+) -> None:
+    fill_and_die(tmp_path, fill_the_log)
+    with closing(sqlite3.connect(f"file:{tmp_path / DATABASE}?mode=ro", uri=True)) as db:
+        number, sent, _ = db.execute("SELECT * FROM log ORDER BY turn LIMIT 1 OFFSET ?", (turn,)).fetchone()
+    ends, runs = unpack(sent)
+    change(ends, runs)
+    tamper(tmp_path, ("REPLACE INTO log VALUES (?, ?, ?)", seal("log", number, pack((ends, runs)))))
+    assert finding in examined(tmp_path).found
 
 
 def test_many_findings_are_counted_and_so_many_are_told(folder: Path) -> None:
@@ -198,7 +317,7 @@ def test_a_damaged_log_is_found_which_sqlite_itself_leaves_out_silently(tmp_path
 def test_a_damaged_log_is_found_while_a_broker_runs(tmp_path: Path) -> None:
     store = open_store(tmp_path)
     try:
-        store.commit(Work([NewRoom("lobby")], [Append("lobby", ANN, 1, MS, "ann", ANN[:8], ANN, "hi")]))
+        store.commit(Work([NewRoom("lobby")], [_append("lobby", 1, "hi")]))
         assert examined(tmp_path).damage == 0
         log = os.open(tmp_path / f"{DATABASE}-wal", os.O_RDWR)
         flipped = bytes([os.pread(log, 1, 100)[0] ^ 1])

@@ -9,9 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 from store.saying import (
@@ -23,22 +21,30 @@ from store.saying import (
     Watch,
     amend,
     append,
+    appends,
     do,
     everything,
+    failing,
     filled,
     greeted,
+    in_memory,
+    limit,
     opened,
+    outcomes,
     read,
+    rows,
     say,
     search,
+    sent,
     settle,
+    sqlite_error,
     texts,
 )
 
 from zchat import errors
 from zchat.messages import Ack, Message, Refused, Stamp
 from zchat.store.base import Greeting, KnownName, NewRoom, ReadMark, Refusal, Work
-from zchat.store.sqlite import SqliteStore, open_store
+from zchat.store.sqlite import open_store
 
 # What is kept --------------------------------------------------------------------------------------------------------
 
@@ -121,26 +127,56 @@ def test_a_restored_copy_vouches_for_what_it_has_and_no_more(folder: Path, tmp_p
 
 
 def test_old_sends_are_folded_and_their_refusals_stay_known(folder: Path) -> None:
-    store = open_store(folder, clock=Watch(), keep_outcomes=20, window=10)
+    watch = Watch()
+    store = open_store(folder, clock=watch, keep_outcomes=20, window=10)
     no = {n: Refused(n, "too-long", f"why {n}", 1, 2) for n in range(3, 60, 4)}
     for n in range(1, 61):
         send = Refusal(ANN, no[n]) if n in no else append(n)
         store.commit(Work([NewRoom("lobby")], [send]))
-        settle(store, idle=False)
+        if n % 3 == 0:  # what is still in the log is not folded
+            settle(store, watch=watch)
     for n in range(1, 31):
         say(store, "x", client=BOB, n=n)
-    settle(store)
+        if n % 10 == 0:
+            settle(store, watch=watch)
+    assert rows(store, "turns") < 10
     for _ in range(2):
         record = greeted(store).record
         assert record.last == 60
-        assert record.outcomes == {n: no[n] for n in range(51, 61) if n in no}
-        assert list(greeted(store, BOB).record.outcomes) == list(range(21, 31))
+        assert outcomes(record) == {n: no[n] for n in range(51, 61) if n in no}
+        assert list(outcomes(greeted(store, BOB).record)) == list(range(21, 31))
         store.close()
-        store = open_store(folder, clock=Watch(), keep_outcomes=20, window=10)
+        store = open_store(folder, clock=watch, keep_outcomes=20, window=10)
     say(store, "again", n=61)
     record = greeted(store).record
     assert record.last == 61
-    assert record.outcomes == {n: no[n] for n in range(52, 61) if n in no} | {61: Ack(61, "lobby", 76, MS + 61)}
+    assert outcomes(record) == {n: no[n] for n in range(52, 61) if n in no} | {61: Ack(61, "lobby", 76, MS + 61)}
+    store.close()
+
+
+def test_runs_are_folded_as_a_whole(folder: Path) -> None:
+    watch = Watch()
+    store = open_store(folder, clock=watch, keep_outcomes=20, window=10)
+    no = Refused(16, "too-long", "why")
+    for sends in ([appends(1, *["x"] * 15)], [Refusal(ANN, no), appends(17, *["x"] * 15)], [appends(32, *["x"] * 15)]):
+        store.commit(Work([NewRoom("lobby")], [*sends]))
+        settle(store, watch=watch)
+    last = {n: Ack(n, "lobby", n - 1, MS + 32) for n in range(32, 47)}
+    for _ in range(2):
+        assert outcomes(greeted(store).record) == last
+        store.close()
+        store = open_store(folder, clock=watch, keep_outcomes=20, window=10)
+    store.commit(Work(sends=[Refusal(ANN, Refused(47, "too-long", "why")), appends(1, *["x"] * 25, client=BOB)]))
+    settle(store, watch=watch)
+    say(store, "x", client=BOB, n=26)
+    for _ in range(2):
+        record = greeted(store).record
+        assert (record.last, outcomes(record)) == (47, {47: Refused(47, "too-long", "why")})
+        record = greeted(store, BOB).record
+        assert (record.last, outcomes(record)) == (26, {26: Ack(26, "lobby", 71, MS + 26)})
+        store.close()
+        store = open_store(folder, clock=watch, keep_outcomes=20, window=10)
+    assert store.counts() == (1, 71)
     store.close()
 
 
@@ -149,16 +185,19 @@ def test_clients_unheard_of_for_a_week_are_forgotten_wholly(folder: Path) -> Non
     store = open_store(folder, clock=watch, keep_outcomes=0)
     store.commit(Work([NewRoom("lobby")], [append(1), Refusal(ANN, Refused(2, "too-long", ""))]))
     say(store, "x", client=BOB)
-    settle(store)
+    settle(store, watch=watch)
     ms = MS
-    for day, known in ((3, True), (6, True), (8, False)):
+    for day, ann, bob in ((3, True, 1), (6, True, 2), (8, False, 2), (10, False, 2), (14, False, 0)):
         while ms < MS + day * 24 * 3600_000:
             ms += 3600_000
             watch.now += 3600
             settle(store, ms)
-        assert (greeted(store).record.last == 2) is known
-        assert (2 in greeted(store).record.outcomes) is known
-    assert greeted(store, BOB).record.last == 1  # of the last turn, which is never folded
+        assert (greeted(store).record.last == 2) is ann
+        assert (greeted(store).record.outcome(2) is not None) is ann
+        assert greeted(store, BOB).record.last == bob
+        if day == 3:
+            say(store, "y", client=BOB, n=2)
+    assert rows(store, "clients") == rows(store, "refused") == 0
     store.close()
 
 
@@ -199,17 +238,19 @@ def test_a_whole_is_kept_or_not(folder: Path) -> None:
 KILLED = """
 import sys
 from pathlib import Path
-from store.saying import append, MS
+from store.saying import append, appends, sent, MS
 from zchat.store.base import NewRoom, Work
-from zchat.store.sqlite import open_store
+from zchat.store.sqlite import open_store, upkeep
+upkeep.SETTLED = 20
 store = open_store(Path(sys.argv[1]))
 n = int(sys.argv[2])
 while True:
-    work = Work([NewRoom("lobby"), NewRoom("den")], [append(n, f"{n}"), append(n + 1, f"{n + 1}", "den")])
-    for event in store.commit(work).sends:
+    rooms = [NewRoom("lobby"), NewRoom("den")] if n % 2 else []
+    work = Work(rooms, [appends(n, f"{n}", f"{n + 1}"), append(n + 2, f"{n + 2}", "den")])
+    for event in sent(store.commit(work)):
         print(event.seq, event.n, flush=True)
-    n += 2
-    store.tidy(MS, idle=n % 3 == 0)
+    n += 3
+    store.tidy(MS, idle=n % 4 == 0)
 """
 
 
@@ -236,18 +277,15 @@ def test_killed_at_any_moment_nothing_is_lost_that_was_acknowledged(folder: Path
         assert acked.items() <= kept.items()
         assert set(kept) == set(range(1, len(kept) + 1))
         record = greeted(store).record
-        assert record.last == len(kept) == max(record.outcomes)
+        assert record.last == len(kept) == max(outcomes(record))
+        for known, answer in outcomes(record).items():
+            assert isinstance(answer, Ack)
+            assert answer.seq == kept[known]
         n = record.last + 1
         store.close()
 
 
 # What the disk does --------------------------------------------------------------------------------------------------
-
-
-def limit(store: SqliteStore, pages: int | None) -> None:
-    """Makes the disk full as of now, or makes space."""
-    (now,) = store._db.execute("PRAGMA page_count").fetchone()
-    store._db.execute(f"PRAGMA max_page_count = {now + pages if pages is not None else 1 << 30}").fetchone()
 
 
 def test_a_full_disk_is_said_and_passes(folder: Path) -> None:
@@ -263,7 +301,7 @@ def test_a_full_disk_is_said_and_passes(folder: Path) -> None:
         assert store.stamp == stamp
         assert search(store, "uno") == ["uno"]
     limit(store, None)
-    assert [event.seq for event in store.commit(big).sends if isinstance(event, Message)] == [1, 2, 3, 4, 5]
+    assert [event.seq for event in sent(store.commit(big)) if isinstance(event, Message)] == [1, 2, 3, 4, 5]
     store.close()
     store = opened(folder)
     assert len(read(store, "new")) == 5
@@ -347,27 +385,6 @@ def test_a_failing_disk_stops_everything_and_the_files_are_left_as_they_are(fold
     store.close()
 
 
-@dataclass
-class Failing:
-    """A connection that fails, instead of what it is asked."""
-
-    connection: sqlite3.Connection
-    error: Exception
-    on: str
-
-    def __call__(self, sql: str, *values: Any) -> Any:
-        if sql.startswith(self.on):
-            raise self.error
-        return self.connection.execute(sql, *values)
-
-
-def sqlite_error(code: int) -> sqlite3.Error:
-    """An error as sqlite3 raises it."""
-    error = sqlite3.OperationalError("as if")
-    error.sqlite_errorcode = code
-    return error
-
-
 @pytest.mark.parametrize(
     ("error", "raised", "lasts"),
     [
@@ -385,20 +402,40 @@ def sqlite_error(code: int) -> sqlite3.Error:
     ],
     ids=str,
 )
-@pytest.mark.parametrize("on", ["COMMIT", "INSERT INTO turns"])
+@pytest.mark.parametrize(
+    ("works", "on"),
+    [
+        ("in many statements", "COMMIT"),
+        ("in many statements", "INSERT INTO log"),
+        ("in one", "INSERT INTO log"),
+        ("and settles", "COMMIT"),
+        ("and settles", "INSERT INTO log"),
+        ("and settles", "INSERT INTO events"),
+        ("and settles", "UPDATE heads"),
+        ("and settles", "INSERT INTO turns"),
+        ("and settles", "DELETE FROM log"),
+        ("and settles", "UPDATE events"),
+    ],
+)
 def test_each_error_has_its_meaning(
-    folder: Path, error: Exception, raised: type[errors.ZchatError], *, lasts: bool, on: str
+    folder: Path, error: Exception, raised: type[errors.ZchatError], *, lasts: bool, works: str, on: str
 ) -> None:
     store = filled(opened(folder))
-    before = everything(store)
-    healthy = store._db.execute
-    store._db.execute = Failing(store._db.connection, error, on)
-    work = Work([NewRoom("new")], [append(1, room="new", client=CAT), append(47)], [Greeting(CAT, None)])
-    with pytest.raises(raised) as caught:
+    before, kept = everything(store), in_memory(store)
+    work = {
+        "in many statements": Work(
+            [NewRoom("new")], [append(1, room="new", client=CAT), append(47)], [Greeting(CAT, None)]
+        ),
+        "in one": Work([], [append(5, room="den", client=BOB), append(47)]),
+        "and settles": Work(
+            [NewRoom("new")],
+            [append(1, room="new", client=CAT), append(47), amend(48, 9, "again"), amend(2, 0, None, "new", CAT)],
+        ),
+    }[works]
+    with failing(store, error, on), pytest.raises(raised) as caught:
         store.commit(work)
     assert type(caught.value) is raised
     assert "\n" not in str(caught.value)
-    store._db.execute = healthy
     if lasts:
         for again in (
             lambda: store.read("lobby", 0, 1, LOTS),
@@ -409,17 +446,45 @@ def test_each_error_has_its_meaning(
                 again()
     else:
         assert everything(store) == before
-        assert [event.seq for event in store.commit(work).sends if isinstance(event, Message)] == [1, 45]
+        assert in_memory(store) == kept
+        numbers = {"in many statements": [1, 45], "in one": [2, 45], "and settles": [1, 45, 46, 2]}[works]
+        assert [getattr(event, "seq", None) for event in sent(store.commit(work))] == numbers
+        kept_then = everything(store)
+        store.close()
+        store = opened(folder)
+        assert everything(store) == kept_then
     store.close()
 
 
 def test_what_cannot_be_kept_is_rejected(folder: Path) -> None:
     store = filled(opened(folder))
-    before = everything(store)
-    for send in (append(47, "\ud800"), append(47, ms=2**63), append(2**63), append(47, room="nowhere")):
-        with pytest.raises(errors.StoreRejected):
-            store.commit(Work([], [append(46, "before"), send]))
-        assert everything(store) == before
+    before, kept = everything(store), in_memory(store)
+    for send in (
+        append(47, "\ud800"),
+        appends(47, "a", "\ud800"),
+        append(47, ms=2**63),
+        append(47, ms=-1),
+        append(2**63),
+        append(-1),
+        appends(2**63 - 2, "a", "b", "c", ms=MS),
+        append(2**63, ms=MS),
+        append(47, room="nowhere"),
+        amend(47, 9, "\ud800"),
+        amend(2**63, 9, "x"),
+        amend(2**63, 9, None),
+        amend(47, 9, "x", room="nowhere"),
+    ):
+        for rooms in ([], [NewRoom("new")]):
+            with pytest.raises(errors.StoreRejected):
+                store.commit(Work(rooms, [append(46, "before"), amend(47, 8, "again"), send]))
+            assert everything(store) == before
+            assert in_memory(store) == kept
+    for most in (append(47, ms=2**63 - 1), append(2**63 - 1, ms=MS)):
+        do(store, most)
+    kept_then = everything(store)
+    store.close()
+    store = opened(folder)
+    assert everything(store) == kept_then
     store.close()
 
 

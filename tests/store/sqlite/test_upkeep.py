@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 
@@ -16,17 +17,23 @@ from store.saying import (
     Watch,
     amend,
     append,
+    appends,
+    crash,
     do,
+    history,
     opened,
     read,
     say,
     search,
+    sent,
     settle,
+    texts,
+    unsettled,
 )
 
 from zchat import errors
-from zchat.messages import Message
-from zchat.store.base import NewRoom, Query, Span, Work
+from zchat.messages import Message, Refused
+from zchat.store.base import Append, NewRoom, Outcome, Query, Sending, Span, Work
 from zchat.store.sqlite import SqliteStore, open_store
 from zchat.store.sqlite.retention import Clock, Retention
 from zchat.store.sqlite.upkeep import PRUNED
@@ -118,9 +125,11 @@ def test_dropping_waits_for_many_while_there_is_other_work(folder: Path, watch: 
     store = opened(folder, Retention(keep_messages=10), watch)
     say(store, *map(str, range(100)))
     for _ in range(10):
+        watch.now += 1
         store.tidy(MS, idle=False)
     assert store.counts() == (1, 100)
     store.commit(Work(sends=[append(n) for n in range(101, 700)]))
+    watch.now += 1
     store.tidy(MS, idle=False)
     assert store.counts()[1] < 300
     store.close()
@@ -149,12 +158,15 @@ def test_what_was_deleted_is_in_no_file(folder: Path, watch: Watch, seed: int, *
     targets: list[tuple[str, int, list[int]]] = []
     for _ in range(6):
         work = Work(rooms)
-        for _ in range(20):
-            n += 1
-            work.sends.append(append(n, text(n), random.choice(rooms).room))
-        for event, send in zip(store.commit(work).sends, work.sends, strict=True):
-            assert isinstance(event, Message)
-            targets.append((send.room, event.seq, [event.n]))  # type: ignore[union-attr]
+        for size in random.choices([1, 2, 5], k=10):
+            said = [text(n + i + 1) for i in range(size)]
+            work.sends.append(appends(n + 1, *said, room=random.choice(rooms).room))
+            n += size
+        for parts, send in zip(store.commit(work).sends, work.sends, strict=True):
+            assert isinstance(send, Append)
+            for event in sent(Outcome([parts], [])):
+                assert isinstance(event, Message)
+                targets.append((send.room, event.seq, [event.n]))
         if random.random() < 0.6:
             settle(store, idle=True, watch=watch)
         for room, seq, ns in random.sample(targets, 8):
@@ -166,15 +178,18 @@ def test_what_was_deleted_is_in_no_file(folder: Path, watch: Watch, seed: int, *
         n += 1
         do(store, amend(n, seq, None, room))
     secrets = [f"secret{m}{end}".encode() for _, _, ns in gone for m in ns for end in ("begin", "end")]
-    assert any(secret in files(folder) for secret in secrets)
+    assert all(secret in files(folder) for secret in secrets)
     # That nothing else comes between, or that something always does.
     for second in range(90):
         watch.now += 1
-        if not idle:
-            say(store, "load", n=n + second + 1)
-        for _ in range(1000):
-            if store.tidy(MS, idle=idle) > 0:
-                break
+        if idle:
+            while store.tidy(MS, idle=True) <= 0:
+                pass
+            continue
+        say(store, "load", n=n + second + 1)
+        for _ in range(20):
+            watch.now += 0.03
+            store.tidy(MS, idle=False)
     left = files(folder)
     assert [secret for secret in secrets if secret in left] == []
     kept = [target for target in targets if target not in gone]
@@ -185,20 +200,76 @@ def test_what_was_deleted_is_in_no_file(folder: Path, watch: Watch, seed: int, *
     assert [secret for secret in secrets if secret in left] == []
 
 
-def test_what_was_deleted_is_erased_also_after_a_crash(folder: Path, watch: Watch) -> None:
+@pytest.mark.parametrize("settled", [False, True])
+def test_what_was_deleted_is_erased_also_after_a_crash(folder: Path, watch: Watch, *, settled: bool) -> None:
     store = opened(folder, watch=watch)
     say(store, "secretword", "other")
-    settle(store, watch=watch)
+    if settled:
+        settle(store, watch=watch)
     do(store, amend(3, 1, None))
-    for name in ("zchat.db", "zchat.db-wal"):
-        (folder / f"{name}.kept").write_bytes((folder / name).read_bytes())
-    store.close()
-    for name in ("zchat.db", "zchat.db-wal"):
-        (folder / f"{name}.kept").replace(folder / name)
+    store.commit(Work(sends=[append(4, "secretword"), amend(5, 0, None)]))
+    crash(store, folder)
+    assert b"secretword" in files(folder)
     store = opened(folder, watch=watch)
+    assert texts(read(store)) == ["", "other", ""]
     settle(store, watch=watch)
     assert b"secretword" not in files(folder)
     assert (folder / "zchat.db-wal").stat().st_size  # an empty one would look like a lost one
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        lambda it, den: [[appends(1, "a", it, "b")], [amend(4, 2, None)]],
+        lambda it, den: [[appends(1, "a", it, "b"), amend(4, 2, None)]],
+        lambda it, den: [[append(1, "a"), amend(2, 1, it)], [amend(3, 1, None)]],
+        lambda it, den: [[append(1, it), amend(2, 1, it), amend(3, 1, it), amend(4, 0, None)]],
+        # Settled amid its turn, and in the row of that turn all the same.
+        lambda it, den: [[append(1, it), append(2, "x", den), amend(3, 1, "y", den)], [amend(4, 1, None)]],
+        lambda it, den: [[append(1, "x", den), append(2, it), amend(3, 0, "y", den)], [amend(4, 0, None)]],
+        lambda it, den: [[append(1, it)], [append(2, "x", den), amend(3, 1, "y", den)], [amend(4, 1, None)]],
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("size", [10, 3000, 9000])
+@pytest.mark.parametrize("crashes", [False, True])
+def test_what_was_deleted_from_the_log_is_in_no_file(
+    folder: Path, watch: Watch, how: Callable[[str, str], list[list[Sending]]], *, size: int, crashes: bool
+) -> None:
+    store = opened(folder, watch=watch)
+    secret = "secretword " + "secret" * (size // 6)
+    store.commit(Work([NewRoom(room) for room in ("lobby", "den", "hall")], [append(1, "stays", "hall", BOB)]))
+    for sends in how(secret, "den"):
+        assert Refused not in map(type, sent(store.commit(Work(sends=sends))))
+    assert b"secretword" in files(folder)
+    if crashes:
+        crash(store, folder)
+        store = opened(folder, watch=watch)
+    settle(store, watch=watch)
+    assert b"secret" not in files(folder)
+    assert store._db.meta["erase"] == 0
+    assert b"stays" in files(folder)
+    assert secret not in texts(history(store))
+    store.close()
+    assert b"secret" not in files(folder)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_what_was_deleted_from_a_long_log_is_in_no_file(folder: Path, watch: Watch, seed: int) -> None:
+    random = Random(seed)
+    store = opened(folder, watch=watch)
+    sizes = random.choice([[20], [20, 300, 1200], [900, 2000], [30, 4000, 5000]])
+    store.commit(Work([NewRoom(room) for room in "abc"]))
+    for n in range(1, 400):
+        store.commit(Work(sends=[append(n, f"secret{n} " + "filling " * (random.choice(sizes) // 8), "abc"[n % 3])]))
+    assert unsettled(store) == 399
+    for n in random.sample(range(1, 400), 200):
+        do(store, amend(1000 + n, (n + 2) // 3, None, "abc"[n % 3]))
+    settle(store, watch=watch)
+    left = {int(number) for number in re.findall(rb"secret([0-9]+) ", files(folder))}
+    kept = {int(message.text.split()[0][6:]) for room in "abc" for message in history(store, room) if message.text}
+    assert len(kept) == 199
+    assert left == kept
     store.close()
 
 

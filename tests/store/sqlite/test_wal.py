@@ -11,7 +11,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from store.saying import append, opened, read, say
+from store.saying import append, opened, read, say, unsettled
 
 from zchat import errors
 from zchat.messages import Message
@@ -122,9 +122,14 @@ def test_a_log_that_ends_early(database: sqlite3.Connection, tmp_path: Path) -> 
 
 
 def crashed(folder: Path) -> tuple[bytes, bytes]:
-    """The database and the log of a store that was not closed, with twenty turns in the log."""
+    """The database and the log of a store that was not closed, with twenty turns in the log, of which half are
+    settled.
+    """
     store = opened(folder)
-    say(store, *(str(n) for n in range(20)))
+    say(store, *(str(n) for n in range(10)))
+    store._upkeep.settle()
+    say(store, *(str(n) for n in range(10, 20)), n=11)
+    assert unsettled(store) == 10
     files = (folder / "zchat.db").read_bytes(), (folder / "zchat.db-wal").read_bytes()
     store.close()
     return files
@@ -209,6 +214,6 @@ def test_a_log_is_written_over_and_does_not_grow(folder: Path) -> None:
         )
         store.tidy(0, idle=False)
         sizes.append((folder / "zchat.db-wal").stat().st_size)
-    assert max(sizes) < 1300 * FRAME
+    assert max(sizes) < 1600 * FRAME  # a thousand, and what a turn and one step of tidying add: it may settle
     assert max(sizes[300:]) <= max(sizes[:300]) * 1.2
     store.close()

@@ -6,12 +6,13 @@ A handler executes at once what needs no commit, and leaves to `hub.after` what 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zchat import errors
 from zchat.broker.commands import clock, history, presence, rooms, sessions, talk
 from zchat.broker.sessions import Session
+from zchat.codec import Malformed
 from zchat.messages import (
     Ask,
     Bye,
@@ -43,14 +44,16 @@ class Command(NamedTuple):
     Attributes:
         run: the handler.
         named: whether the session must have a name.
+        batched: whether the handler takes a list of such requests, rather than one.
     """
 
     run: Callable[[Hub, Session, Any], None]
     named: bool = False
+    batched: bool = False
 
 
 TABLE: dict[type[Request], Command] = {
-    Send: Command(talk.send, named=True),
+    Send: Command(talk.send, named=True, batched=True),
     Edit: Command(talk.edit, named=True),
     Delete: Command(talk.delete, named=True),
     Join: Command(rooms.join),
@@ -69,12 +72,22 @@ TABLE: dict[type[Request], Command] = {
 }
 
 
-def execute(hub: Hub, peer: bytes, session: Session | None, request: Request) -> None:
+BATCHED = {kind for kind, command in TABLE.items() if command.batched}
+"""What is executed many at a time."""
+
+
+def execute(hub: Hub, peer: bytes, session: Session | None, requests: Sequence[Request | Malformed]) -> None:
     """Does what a peer asks.
+
+    Args:
+        requests: one, or of a kind in `BATCHED` one or more.
 
     Raises:
         errors.Refusal: it may not, or it cannot be done.
     """
+    request = requests[0]
+    if isinstance(request, Malformed):
+        raise request.problem
     if isinstance(request, Hello):
         sessions.hello(hub, peer, request)
         return
@@ -84,4 +97,4 @@ def execute(hub: Hub, peer: bytes, session: Session | None, request: Request) ->
     command = TABLE[type(request)]
     if command.named and session.name is None:
         raise errors.NameNeeded
-    command.run(hub, session, request)
+    command.run(hub, session, requests if command.batched else request)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from zchat import errors, names
 from zchat.broker.rooms import Room
@@ -19,100 +19,101 @@ if TYPE_CHECKING:
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
-def send(hub: Hub, session: Session, request: Send) -> None:
-    """Says something in a room or to a person."""
-
-    def plan() -> tuple[Room, Append]:
-        _check_text(request.text, hub.settings.text_limit)
-        room = _room(hub, session, request.room)
-        return room, Append(*_origin(hub, session, room, request.n), request.text, request.action)
-
-    _number(hub, session, request.n, plan)
+def send(hub: Hub, session: Session, requests: Sequence[Send]) -> None:
+    """Says something in a room or to a person, once or many times in a row."""
+    sends = _sends(session)
+    run = hub.run_of(session)
+    for request in requests:
+        n = request.n
+        if n != sends.planned + 1 or hub.draining:
+            _unexpected(hub, session, sends, n)
+            continue
+        problem = _problem(request.text, hub.settings.text_limit)
+        sends.planned = n
+        if run is not None and request.room == run.said[0].room and problem is None:
+            run.said.append(request)
+            continue
+        try:
+            if problem is not None:
+                raise problem
+            room = _room(hub, session, request.room)
+            run = Append(room.name, *_origin(hub, session), [request])
+            hub.stage(session, room, run)
+        except errors.Refusal as error:
+            run = None
+            hub.stage(session, None, Refusal(session.client, Refused(n, error.code, str(error))))
 
 
 def edit(hub: Hub, session: Session, request: Edit) -> None:
     """Says a message of the person's own anew."""
-
-    def plan() -> tuple[Room, Amend]:
-        _check_text(request.text, hub.settings.text_limit)
-        room = hub.rooms.make(hub.rooms.readable(session.person, request.room).name)
-        return room, Amend(*_origin(hub, session, room, request.n), request.seq, request.text)
-
-    _number(hub, session, request.n, plan, amends=True)
+    _amend(hub, session, request, request.text)
 
 
 def delete(hub: Hub, session: Session, request: Delete) -> None:
     """Takes a message of the person's own back."""
+    _amend(hub, session, request, None)
 
-    def plan() -> tuple[Room, Amend]:
+
+def _amend(hub: Hub, session: Session, request: Edit | Delete, text: str | None) -> None:
+    sends, n = _sends(session), request.n
+    if n != sends.planned + 1 or hub.draining:
+        _unexpected(hub, session, sends, n)
+        return
+    # The store has to look for what is to be changed, and that takes far longer than appending.
+    if hub.turn.amends >= hub.settings.amends:
+        raise errors.Busy
+    hub.turn.amends += 1
+    sends.planned = n
+    try:
+        problem = None if text is None else _problem(text, hub.settings.text_limit)
+        if problem is not None:
+            raise problem
         room = hub.rooms.make(hub.rooms.readable(session.person, request.room).name)
-        return room, Amend(*_origin(hub, session, room, request.n), request.seq, None)
+    except errors.Refusal as error:
+        hub.stage(session, None, Refusal(session.client, Refused(n, error.code, str(error))))
+    else:
+        hub.stage(session, room, Amend(room.name, *_origin(hub, session), n, request.seq, text))
 
-    _number(hub, session, request.n, plan, amends=True)
 
-
-def _number(
-    hub: Hub, session: Session, n: int, plan: Callable[[], tuple[Room, Append | Amend]], *, amends: bool = False
-) -> None:
-    """Plans what uses a send number up: accepted only under the next one."""
-    sends = session.sends
-    if sends is None:
+def _sends(session: Session) -> Client:
+    if session.sends is None:
         raise errors.UnknownSession("wait for the answer to hello")
+    return session.sends
+
+
+def _unexpected(hub: Hub, session: Session, sends: Client, n: int) -> None:
+    """A send comes under another number than the next, or while no more are taken."""
     if 0 < n <= sends.planned:
         hub.turn.after(lambda: _again(hub, session, sends, n))
-        return
-    if n != sends.planned + 1:
+    elif n != sends.planned + 1:
         expected = sends.planned + 1
         detail = f"expected send number {expected}, not {n}"
         hub.sessions.reply(session, Refused(n, errors.OutOfOrder.code, detail, expected, RETRY_MS))
-        return
-    if hub.draining:
-        raise errors.Draining
-    if amends:  # the store has to look for what is to be changed, and that takes far longer than appending
-        if hub.turn.amends >= hub.settings.amends:
-            raise errors.Busy
-        hub.turn.amends += 1
-    try:
-        room, planned = plan()
-    except errors.Refusal as problem:
-        sends.planned = n
-        hub.stage(session, None, Refusal(session.client, Refused(n, problem.code, str(problem))))
-        return
-    sends.planned = n
-    hub.stage(session, room, planned)
+    else:
+        hub.sessions.reply(session, Refused(n, errors.Draining.code, errors.Draining.says, retry_ms=RETRY_MS))
 
 
-class _Origin(NamedTuple):
-    """Where a send comes from: the first fields of what the store is asked for."""
-
-    room: str
-    client: bytes
-    n: int
-    ms: int
-    name: str
-    sender: bytes
-    person: bytes
-
-
-def _origin(hub: Hub, session: Session, room: Room, n: int) -> _Origin:
-    name = session.name or ""
-    return _Origin(room.name, session.client, n, hub.turn.now.ms, name, session.sender, session.person)
+def _origin(hub: Hub, session: Session) -> tuple[bytes, int, str, bytes, bytes]:
+    """Where a send comes from: client, time, name, sender, person, as the store is told."""
+    return session.client, hub.turn.now.ms, session.name or "", session.sender, session.person
 
 
 def _again(hub: Hub, session: Session, sends: Client, n: int) -> None:
     """A repeat gets its outcome again."""
     if n <= sends.known.last:
-        hub.sessions.reply(session, sends.known.outcomes.get(n) or Ack(n, "", 0, 0))
+        hub.sessions.reply(session, sends.known.outcome(n) or Ack(n, "", 0, 0))
     else:  # it was planned a moment ago, and the commit failed
         hub.sessions.reply(session, Refused(n, errors.Unavailable.code, errors.Unavailable.says, retry_ms=RETRY_MS))
 
 
-def _check_text(text: str, limit: int) -> None:
+def _problem(text: str, limit: int) -> errors.Refusal | None:
+    """Why a text cannot be said; None if it can."""
     size = len(text) if text.isascii() else len(text.encode())
     if size > limit:
-        raise errors.TooLong(f"the text has {size} bytes and {limit} are allowed: say it in parts")
+        return errors.TooLong(f"the text has {size} bytes and {limit} are allowed: say it in parts")
     if not text.isprintable() and _CONTROL.search(text):
-        raise errors.BadRequest("newline and tab are the only control characters a message may hold")
+        return errors.BadRequest("newline and tab are the only control characters a message may hold")
+    return None
 
 
 def _room(hub: Hub, session: Session, wanted: str) -> Room:

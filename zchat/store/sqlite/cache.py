@@ -2,17 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from zchat.store.sqlite.clients import Recent, unpack_ends
+from zchat.store.sqlite.clients import End, Recent, is_refusal
 from zchat.store.sqlite.database import Database
 from zchat.store.sqlite.events import Room, load_rooms
-from zchat.store.sqlite.rows import damaged, verify
+from zchat.store.sqlite.rows import damaged, unpack, verify
 
 PERSONS = 20_000
 """Persons whose key is at hand."""
+
+
+@dataclass(slots=True)
+class Log:
+    """What was logged and is not settled yet: see `log`.
+
+    Attributes:
+        settled: the last turn that is.
+        rooms: that spoke since.
+        ends: how sends ended since.
+        size: about how many bytes of the log it takes.
+        events: how many were kept.
+    """
+
+    settled: int = 0
+    rooms: dict[Room, None] = field(default_factory=dict)
+    ends: list[End] = field(default_factory=list)
+    size: int = 0
+    events: int = 0
+
+    def note(self, rooms: Iterable[Room], ends: Iterable[End], events: int, size: int) -> None:
+        """A turn was logged: in these rooms, and so on."""
+        for room in rooms:
+            self.rooms[room] = None
+        self.ends += ends
+        self.events += events
+        self.size += size
 
 
 @dataclass(slots=True)
@@ -22,7 +49,8 @@ class Cache:
     Attributes:
         rooms: every room by name.
         ids: every room by key.
-        recent: the ends of the sends of the turns that are kept one by one.
+        recent: the ends of the last sends.
+        log: what is not settled yet.
         turn: the last.
         runs: where each run ends, by its id; the present one has no end yet.
         behind: rooms that are not indexed up to their heads.
@@ -33,6 +61,7 @@ class Cache:
     rooms: dict[str, Room] = field(default_factory=dict)
     ids: dict[int, Room] = field(default_factory=dict)
     recent: Recent = field(default_factory=Recent)
+    log: Log = field(default_factory=Log)
     turn: int = 0
     runs: dict[bytes, int | None] = field(default_factory=dict)
     behind: dict[Room, None] = field(default_factory=dict)
@@ -47,20 +76,49 @@ class Cache:
         """
         turns = list(db.rows("turns", "SELECT turn, ends, sum FROM turns ORDER BY turn"))
         runs = list(db.rows("runs", "SELECT begins, run, sum FROM runs ORDER BY begins"))
-        self.turn = turns[-1][0] if turns else 0
-        if [row[0] for row in turns] != list(range(db.meta["folded"] + 1, self.turn + 1)):
-            raise damaged("a turn is missing")
+        logged = list(db.rows("log", "SELECT turn, sent, sum FROM log ORDER BY turn"))
+        self.turn = settled = db.meta["folded"]
+        settled_ends: list[End] = []
+        for turn, told in turns:
+            first, ends = unpack(told)
+            if first != settled + 1:
+                raise damaged("a turn is missing")
+            self.turn = settled = turn
+            settled_ends += [tuple(end) for end in ends]
+        self.rooms = load_rooms(db, logged[-1][0] if logged else settled)
+        self.ids = {room.id: room for room in self.rooms.values()}
+        self.persons = {}
+        self.recent, self.log = Recent(), Log(settled)
+        self.recent.note(settled_ends)
+        for turn, sent in logged:
+            if turn != self.turn + 1:
+                raise damaged("a turn is missing")
+            self.turn = turn
+            ends, spoken = unpack(sent)
+            self._speak([tuple(end) for end in ends], iter(spoken), len(sent))
         if runs and runs[-1][0] > self.turn:
             raise damaged("the last turns are missing")
-        ends = [begins - 1 for begins, _ in runs[1:]]
-        self.runs = {run: end for (_, run), end in zip(runs, [*ends, None], strict=False)}
-        self.rooms = load_rooms(db, self.turn)
-        self.ids = {room.id: room for room in self.rooms.values()}
+        last = [begins - 1 for begins, _ in runs[1:]]
+        self.runs = {run: end for (_, run), end in zip(runs, [*last, None], strict=False)}
         self.behind = {room: None for room in self.rooms.values() if room.indexed < room.head}
-        self.persons = {}
-        self.recent = Recent()
-        for _, sends in turns:
-            self.recent.note(unpack_ends(sends))
+
+    def _speak(self, ends: list[End], spoken: Iterator[tuple[int, int, list[bytes]]], size: int) -> None:
+        """Takes a turn from the log. What was said before an edit or a deletion in the same turn is settled already."""
+        self.recent.note(ends)
+        for end in ends:
+            if is_refusal(end):
+                continue
+            _, _, key, seq, ms, _ = end
+            author, link, bodies = next(spoken)
+            room = self.ids.get(key)
+            if room is None or seq > room.head + 1:
+                raise damaged(f"an event of room {key} is missing")
+            fresh = bodies[room.head + 1 - seq :]
+            for body in fresh:
+                room.says(room.head + 1, ms, self.turn)
+                room.tail.append((author, link, body))
+            self.log.note([room], (), len(fresh), 0)
+        self.log.note((), ends, 0, size)
 
     def person(self, db: Database, person: bytes) -> int | None:
         """The key of a person; None if it is not kept."""
@@ -77,7 +135,7 @@ class Cache:
 
 @contextmanager
 def changing(db: Database, *rooms: Room) -> Iterator[None]:
-    """A transaction that changes these rooms; if it fails they are as before."""
+    """A transaction that changes these rooms, which are settled; if it fails they are as before."""
     before = [(room, room.head, room.first, room.ms, room.turn, room.indexed, room.rising) for room in rooms]
     try:
         with db.transaction():

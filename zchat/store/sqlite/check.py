@@ -14,12 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from zchat.codec import decode_event
 from zchat.errors import DataUnusable, StoreDamaged, ZchatError
 from zchat.messages import Deleted, Edited, Message
 from zchat.store.sqlite import schema, wal
+from zchat.store.sqlite.clients import End, is_refusal
 from zchat.store.sqlite.faults import FAULTS
 from zchat.store.sqlite.folder import DATABASE, LOCK
-from zchat.store.sqlite.rows import SEQ_BITS, SEQ_MASK, read_event, unpack, verify
+from zchat.store.sqlite.rows import SEQ_BITS, SEQ_MASK, Row, read_event, unpack, verify
 
 NAMED = 100
 """Findings that are told; more are counted."""
@@ -263,6 +265,7 @@ class _Examiner:
         self._counts: dict[str, int] = {}
         self._rooms: dict[int, _Room] = {}
         self._persons: set[int] = set()
+        self._logged: list[bytes] = []
 
     def run(self) -> None:
         self._tables()
@@ -270,6 +273,8 @@ class _Examiner:
         heads: dict[int, tuple[Any, ...]] = {}
         members: dict[int, int] = {}
         tally: dict[str, int] = {}
+        turns: list[tuple[int, int]] = []  # the first and the last of those that are kept together
+        begun = 0  # the last turn that is told of elsewhere
         for table in schema.TABLES:
             if table == "events":
                 continue
@@ -277,14 +282,24 @@ class _Examiner:
                 match table:
                     case "meta" if row[0] == "tally":
                         tally = unpack(row[1])
+                    case "meta" if row[0] == "folded":
+                        turns.append((0, unpack(row[1])))
                     case "rooms":
                         names[row[0]] = (row[1], row[2])
                     case "heads":
                         heads[row[0]] = row
+                        begun = max(begun, row[4])
                     case "members":
                         members[row[0]] = members.get(row[0], 0) + 1
                     case "persons":
                         self._persons.add(row[0])
+                    case "runs":
+                        begun = max(begun, row[0])
+                    case "log":
+                        turns.append((row[0], row[0]))
+                        self._logged.append(row[1])
+                    case "turns":
+                        turns.append((unpack(row[1])[0], row[0]))
         for table in schema.COUNTED:
             if self._counts.get(table) != tally.get(table):
                 self._found.note(f"{table} has {self._counts.get(table)} rows, not {tally.get(table)}")
@@ -297,7 +312,17 @@ class _Examiner:
             if key in heads:
                 self._rooms[key] = _Room(name, head=heads[key][1], first=heads[key][2], next=heads[key][2])
         self._found.rooms = len(names)
+        self._turns(sorted(turns, key=lambda span: span[1]), begun)
         self._events()
+
+    def _turns(self, turns: list[tuple[int, int]], begun: int) -> None:
+        last = 0
+        for first, turn in turns:
+            if first > last + 1:
+                self._found.note(f"a turn is missing before turn {first}")
+            last = turn
+        if begun > last:
+            self._found.note("the last turns are missing")
 
     def _tables(self) -> None:
         schemas = dict(self._db.execute("SELECT name, sql FROM sqlite_schema WHERE type = 'table'"))
@@ -338,6 +363,8 @@ class _Examiner:
             _note(self._found, "events", error)
         if unknown:
             self._found.note(f"{unknown} events are of no room")
+        for sent in self._logged:
+            self._turn(*unpack(sent))
         for room in self._rooms.values():
             self._skip(room, room.head + 1)
             for seq, (kind, target) in room.awaited.items():
@@ -351,11 +378,33 @@ class _Examiner:
         self._skip(room, seq)
         room.next = seq + 1
         try:
-            event, author, link = read_event(row)
+            event = read_event(row)
         except StoreDamaged:
             self._found.note(f"{room.name}: {seq} does not match its checksum")
             room.awaited.pop(seq, None)
-            return
+        else:
+            self._seen(room, event)
+
+    def _turn(self, ends: list[End], runs: list[tuple[int, int, list[bytes]]]) -> None:
+        """A turn in the log: its events come after those of their rooms, where they are not among them already."""
+        spoken = iter(runs)
+        for end in ends:
+            if is_refusal(end):
+                continue
+            room, first = self._rooms.get(end[2]), end[3]
+            author, link, events = next(spoken)
+            if room is None:
+                self._found.note(f"a turn in the log is of room {end[2]}, which is missing")
+                continue
+            for seq, event in enumerate(events, first):
+                if seq > room.head:
+                    self._skip(room, seq)
+                    room.head, room.next = seq, seq + 1
+                    self._seen(room, (decode_event(event), author, link))
+
+    def _seen(self, room: _Room, row: Row) -> None:
+        event, author, link = row
+        seq = event.seq
         if author not in self._persons:
             self._found.note(f"{room.name}: {seq} is of nobody")
         kind, target = room.awaited.pop(seq, (None, 0))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from zchat.messages import Ack, Refused
-from zchat.store.sqlite.rows import pack, unpack
 
 End = tuple[Any, ...]
-"""How a send ended: client, n, then room key, number and ms if it is kept; or else code, detail, expected, retry_ms."""
+"""How sends ended: client and n, then if they are kept room key, number, ms, and how many sends these are; or else, of
+one send, code, detail, expected, retry_ms.
+"""
 
 
 def refusal(client: bytes, answer: Refused) -> End:
@@ -29,17 +31,17 @@ def answer(end: End, room: Callable[[int], str]) -> Ack | Refused:
         room: the name of a room by its key.
     """
     n = end[1]
-    return Refused(n, *end[2:]) if is_refusal(end) else Ack(n, room(end[2]), end[3], end[4])
+    return Refused(n, *end[2:]) if is_refusal(end) else Ack(n, room(end[2]), *end[3:])
 
 
-def pack_ends(ends: list[End]) -> bytes:
-    """The ends of a turn's sends, as they are kept."""
-    return pack(ends)
+def count(end: End) -> int:
+    """How many sends ended so."""
+    return 1 if is_refusal(end) else int(end[5])
 
 
-def unpack_ends(kept: bytes) -> list[End]:
-    """The ends of a turn's sends, as they were."""
-    return [tuple(end) for end in unpack(kept)]
+def last(end: End) -> int:
+    """The number of the last send that ended so."""
+    return int(end[1]) + count(end) - 1
 
 
 class Recent:
@@ -50,7 +52,7 @@ class Recent:
     """
 
     def __init__(self) -> None:
-        self._clients: dict[bytes, dict[int, End]] = {}
+        self._clients: dict[bytes, deque[End]] = {}
         self.count = 0
 
     def note(self, ends: Iterable[End]) -> None:
@@ -59,19 +61,20 @@ class Recent:
         for end in ends:
             client = end[0]
             if client in clients:
-                clients[client][end[1]] = end
+                clients[client].append(end)
             else:
-                clients[client] = {end[1]: end}
-            self.count += 1
+                clients[client] = deque((end,))
+            self.count += count(end)
 
     def forget(self, ends: Iterable[End]) -> None:
-        """A turn is kept no longer in which sends ended so."""
+        """The oldest turn is kept no longer, in which sends ended so."""
         for end in ends:
-            self.count -= 1
-            of = self._clients.get(end[0])
-            if of is not None and of.pop(end[1], None) is not None and not of:
+            self.count -= count(end)
+            of = self._clients[end[0]]
+            of.popleft()
+            if not of:
                 del self._clients[end[0]]
 
-    def of(self, client: bytes) -> dict[int, End]:
-        """The ends of a client's last sends, by number, rising."""
-        return self._clients.get(client, {})
+    def of(self, client: bytes) -> Sequence[End]:
+        """The ends of a client's last sends, with rising numbers."""
+        return self._clients.get(client, ())

@@ -1,10 +1,10 @@
-"""What was deleted goes from the files: out of the index, the pages that rows were moved from, and the WAL."""
+"""What was deleted goes from the files: out of the log, the index, the pages that rows were moved from, and the WAL."""
 
 from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from zchat.store.sqlite import pages
 from zchat.store.sqlite.database import Database
@@ -23,7 +23,7 @@ VIEWED = 1000
 FILLED = 50
 """Pages that a step cleans."""
 
-TEXTS = {"events": ("id", "body"), "words_data": ("id", "block")}
+TEXTS = {"log": ("turn", "sent"), "events": ("id", "body"), "words_data": ("id", "block")}
 """Tables with texts, or words of them, and the columns with their key and what can be made longer."""
 
 
@@ -33,10 +33,11 @@ class Eraser:
     Args:
         db: the database.
         index: that of its texts.
+        settle: takes texts out of the log.
     """
 
-    def __init__(self, db: Database, index: Index) -> None:
-        self._db, self._index = db, index
+    def __init__(self, db: Database, index: Index, settle: Callable[[], None]) -> None:
+        self._db, self._index, self._settle = db, index, settle
         self._since: float | None = None
         self._again = 0.0
         self._job: Iterator[float] | None = None
@@ -74,6 +75,7 @@ class Eraser:
         """The steps; each tells how long to wait for the next."""
         db = self._db
         deletions = db.meta["erase"]
+        self._settle()
         more, begun = True, False
         while more:
             with db.transaction():

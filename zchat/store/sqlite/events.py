@@ -5,10 +5,11 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import msgspec
 
+from zchat.codec import decode_event, encode_event
 from zchat.messages import Edited, Event, Message
 from zchat.store.base import Member, RoomRecord, Slice, Span, weight
 from zchat.store.sqlite.database import Database
@@ -24,6 +25,10 @@ _ONE = f"{_COLUMNS} WHERE id = ?"
 _LAST_OF = f"{_COLUMNS} WHERE id BETWEEN ? AND ? AND author = ? ORDER BY id DESC"
 
 
+Unsettled = tuple[int, int, bytes]
+"""An event that has no row yet: author, link, encoding."""
+
+
 @dataclass(slots=True, eq=False)
 class Room:
     """A room, as it is in the database.
@@ -35,6 +40,7 @@ class Room:
         turn: in which it last spoke.
         indexed: up to where it was indexed for searching.
         rising: the number from which on no event is older than the one before it.
+        tail: its last events, those that are not settled yet; see `log`.
     """
 
     id: int
@@ -46,6 +52,12 @@ class Room:
     turn: int = 0
     indexed: int = 0
     rising: int = 1
+    tail: list[Unsettled] = field(default_factory=list)
+
+    @property
+    def settled(self) -> int:
+        """The number of the last event that has a row of its own."""
+        return self.head - len(self.tail)
 
     def key(self, seq: int) -> int:
         """The key of its event of that number."""
@@ -55,11 +67,11 @@ class Room:
         """Its row of heads."""
         return seal("heads", self.id, self.head, self.first, self.ms, self.turn, self.indexed, self.rising)
 
-    def says(self, seq: int, ms: int) -> None:
-        """An event of that number and time is appended."""
+    def says(self, seq: int, ms: int, turn: int) -> None:
+        """An event of that number and time is appended, in a turn."""
         if ms < self.ms:  # an import, or a clock that was set back
             self.rising = seq
-        self.head, self.ms = seq, ms
+        self.head, self.ms, self.turn = seq, ms, turn
 
     def kept(self, seq: int) -> bool:
         """Whether it has an event of that number."""
@@ -80,6 +92,8 @@ class Events:
         """
         if not room.kept(seq):
             return None
+        if seq > room.settled:
+            return _unsettled(room, seq)
         row = self._db.execute(_ONE, (room.key(seq),)).fetchone()
         if row is None:
             raise damaged(f"event {seq} of room {room.id} is missing")
@@ -91,11 +105,19 @@ class Events:
         Raises:
             errors.StoreDamaged: one is missing, or not what was put there.
         """
+        settled = room.settled
+        low, high = (max(low, high - limit + 1), high) if down else (low, min(high, low + limit - 1))
+        tail = range(max(low, settled + 1), high + 1)
+        if down:
+            yield from (_unsettled(room, seq) for seq in reversed(tail))
+        if low <= min(high, settled):
+            yield from self._stored(room, low, min(high, settled), down=down)
+        if not down:
+            yield from (_unsettled(room, seq) for seq in tail)
+
+    def _stored(self, room: Room, low: int, high: int, *, down: bool) -> Iterator[Row]:
         step, seq = (-1, high) if down else (1, low)
-        limit = min(limit, high - low + 1)
-        if limit <= 0:
-            return
-        found = 0
+        limit, found = high - low + 1, 0
         with closing(self._db.execute(_RANGE_DOWN if down else _RANGE, (room.key(low), room.key(high), limit))) as rows:
             for raw in rows:
                 row = read_event(raw)
@@ -108,9 +130,9 @@ class Events:
             raise damaged(f"event {seq} of room {room.id} is missing")
 
     def change(self, room: Room, row: Row) -> None:
-        """Puts an event in the place of that of its number."""
+        """Puts an event in the place of that of its number, which must be settled."""
         event, author, link = row
-        key, *columns = event_row(room.id, event, author, link)
+        key, *columns = event_row(room.key(event.seq), encode_event(event), author, link)
         self._db.execute("UPDATE events SET author = ?, link = ?, body = ?, sum = ? WHERE id = ?", (*columns, key))
 
     def read(self, room: Room, after: int, limit: int, size: int) -> Slice:
@@ -161,7 +183,11 @@ class Events:
     def last_of(self, room: Room, author: int, lookback: int) -> int:
         """The number of a person's last message that is not deleted, among so many events; 0 if there is none."""
         low = max(room.first, room.head - lookback + 1)
-        with closing(self._db.execute(_LAST_OF, (room.key(low), room.key(room.head), author))) as rows:
+        for seq in range(room.head, max(low, room.settled + 1) - 1, -1):
+            event, by, _ = _unsettled(room, seq)
+            if by == author and isinstance(event, Message) and not event.deleted:
+                return seq
+        with closing(self._db.execute(_LAST_OF, (room.key(low), room.key(room.settled), author))) as rows:
             for raw in rows:
                 event = read_event(raw)[0]
                 if isinstance(event, Message) and not event.deleted:
@@ -174,6 +200,11 @@ class Events:
         while link > above and (edit := self.get(room, link)) is not None:
             yield edit
             link = edit[2]
+
+
+def _unsettled(room: Room, seq: int) -> Row:
+    author, link, body = room.tail[seq - room.settled - 1]
+    return decode_event(body), author, link
 
 
 def _edited(message: Message, edit: Event) -> Message:

@@ -11,6 +11,7 @@ from zlib import crc32
 
 import msgspec
 
+from zchat.codec import decode_event
 from zchat.errors import StoreDamaged
 from zchat.messages import Event
 
@@ -21,7 +22,6 @@ SEQ_MASK = (1 << SEQ_BITS) - 1
 
 pack = msgspec.msgpack.Encoder().encode
 unpack = msgspec.msgpack.Decoder().decode
-_event = msgspec.msgpack.Decoder(Event).decode
 
 
 def damaged(what: str) -> StoreDamaged:
@@ -55,9 +55,8 @@ of the edit before it; 0 if there is none.
 """
 
 
-def event_row(room: int, event: Event, author: int, link: int) -> tuple[int, int, int, bytes, int]:
+def event_row(key: int, body: bytes, author: int, link: int) -> tuple[int, int, int, bytes, int]:
     """The row of an event: key, author, link, body, checksum."""
-    key, body = room << SEQ_BITS | event.seq, pack(event)
     return key, author, link, body, crc32(pack((key, author, link, body)))
 
 
@@ -70,7 +69,7 @@ def read_event(row: tuple[int, int, int, bytes, int]) -> Row:
     key, author, link, body, check = row
     try:
         if crc32(pack((key, author, link, body))) == check:
-            event = _event(body)
+            event = decode_event(body)
             if event.seq == key & SEQ_MASK:
                 return event, author, link
     except (msgspec.MsgspecError, UnicodeError, OverflowError, TypeError):

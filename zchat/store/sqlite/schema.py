@@ -29,7 +29,10 @@ TABLES = {
     "PRIMARY KEY (person, room)) WITHOUT ROWID",
     "names": "CREATE TABLE names (id INTEGER PRIMARY KEY, key TEXT UNIQUE, name TEXT, person BLOB, sum INTEGER)",
     "runs": "CREATE TABLE runs (begins INTEGER PRIMARY KEY, run BLOB, sum INTEGER)",
-    # How the sends of each transaction ended; folded into the next two once there are many.
+    # What was sent in each transaction; once there is much of it, it goes into the rooms' events, and how it ended into
+    # the next.
+    "log": "CREATE TABLE log (turn INTEGER PRIMARY KEY, sent BLOB, sum INTEGER)",
+    # How the sends of transactions up to one ended; folded into the next two once there are many.
     "turns": "CREATE TABLE turns (turn INTEGER PRIMARY KEY, ends BLOB, sum INTEGER)",
     "clients": "CREATE TABLE clients (client BLOB PRIMARY KEY, last INTEGER, ms INTEGER, sum INTEGER) WITHOUT ROWID",
     "refused": "CREATE TABLE refused (client BLOB, n INTEGER, answer BLOB, sum INTEGER, "
@@ -148,7 +151,7 @@ def verify_tables(db: sqlite3.Connection) -> None:
             raise damaged(f"the table {name} is not as it was made")
     if found.get("words") != INDEX[0]:
         raise damaged("the index is not as it was made")
-    for name in (*COUNTED, "meta", "turns"):
+    for name in (*COUNTED, "meta", "log", "turns"):
         (verdict,) = db.execute(f"PRAGMA integrity_check({name})").fetchone()
         if verdict != "ok":
             raise damaged(f"the table {name}: {' '.join(verdict.split())}")

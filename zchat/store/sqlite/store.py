@@ -6,7 +6,7 @@ import mmap
 import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 import msgspec
@@ -14,12 +14,14 @@ import msgspec
 from zchat import errors
 from zchat.messages import Message, Refused, Stamp
 from zchat.store.base import (
+    Append,
     ClientRecord,
     Greeted,
     Greeting,
     KnownName,
     Outcome,
     Query,
+    Refusal,
     RoomRecord,
     Slice,
     Span,
@@ -27,16 +29,17 @@ from zchat.store.base import (
 )
 from zchat.store.sqlite import schema, wal
 from zchat.store.sqlite.cache import UPDATE_HEAD, Cache
-from zchat.store.sqlite.clients import End, answer, pack_ends, refusal
+from zchat.store.sqlite.clients import End, answer, last, refusal
 from zchat.store.sqlite.database import Database
 from zchat.store.sqlite.events import Events, record
 from zchat.store.sqlite.faults import FAULTS, meaning
 from zchat.store.sqlite.folder import DATABASE, Lock
 from zchat.store.sqlite.index import Index
+from zchat.store.sqlite.log import Spoken, settle, write
 from zchat.store.sqlite.retention import Retention
 from zchat.store.sqlite.rows import damaged, seal, unpack, verify
-from zchat.store.sqlite.turn import INSERT_TURN, Turn
-from zchat.store.sqlite.upkeep import Upkeep
+from zchat.store.sqlite.turn import Turn
+from zchat.store.sqlite.upkeep import SETTLED, Upkeep
 from zchat.store.words import VERSION as WORDS
 
 SEARCH_SECONDS = 0.1
@@ -187,6 +190,7 @@ class SqliteStore:
         db, cache = self._db, self._cache
         turn, run = cache.turn + 1, os.urandom(8)
         with db.transaction():
+            settle(db, cache)
             if db.meta["words"] != WORDS:
                 self._index.rebuild()
                 for room in cache.rooms.values():
@@ -201,7 +205,7 @@ class SqliteStore:
                 (KEEP_RUNS,),
             )
             db.count("runs", -gone.rowcount)
-            db.execute(INSERT_TURN, seal("turns", turn, pack_ends([])))
+            write(db, turn, Spoken())
             db.put("clean", 0)
         for known, end in cache.runs.items():
             cache.runs[known] = turn - 1 if end is None else end
@@ -259,6 +263,8 @@ class SqliteStore:
     def tidy(self, ms: int, *, idle: bool) -> float:
         if self._db.in_whole:
             return float("inf")
+        if self._failed is None and (rest := self._upkeep.rests(idle=idle)):
+            return rest
         with self._guarded():
             self._look_after_file()
             return self._upkeep.tidy(ms, idle=idle)
@@ -286,6 +292,7 @@ class SqliteStore:
         try:
             if self._failed is None:
                 with self._db.transaction():
+                    settle(self._db, self._cache)
                     self._db.put("clean", 1)
                     self._db.put("clock", self._upkeep.age.ms)
                 self._db.checkpoint("TRUNCATE")
@@ -344,10 +351,11 @@ class SqliteStore:
 
     def _turn(self, work: Work) -> Outcome:
         db, cache = self._db, self._cache
-        turn = cache.turn + 1
-        plan = Turn(db, cache, self._events, self._index, turn)
+        if cache.log.events >= 2 * SETTLED:  # by then `tidy` should have done it
+            self._upkeep.settle()
+        plan = Turn(db, cache, self._events, self._index, cache.turn + 1)
         try:
-            with db.transaction():
+            with self._transaction(work):
                 for new in work.rooms:
                     plan.make(new)
                 sends = plan.send(work.sends)
@@ -360,24 +368,33 @@ class SqliteStore:
         except BaseException:
             plan.undo()
             raise
-        cache.turn = turn
-        cache.recent.note(plan.ends)
+        cache.turn = plan.number
+        cache.recent.note(plan.spoken.ends)
+        cache.log.note(plan.touched, plan.spoken.ends, plan.events, plan.size)
         for room in plan.touched:
             cache.behind[room] = None
         self._upkeep.note_over(plan.touched)
-        db.frames += len(plan.touched) + 4 + plan.size // 3500
+        db.frames += 1 + plan.size // 3500
         return Outcome(sends, [self._greet(*each) for each in zip(work.greetings, asked, strict=True)])
+
+    def _transaction(self, work: Work) -> AbstractContextManager[None]:
+        """A turn's transaction: of its own statement, where there will be only one."""
+        persons = self._cache.persons
+        alone = not (work.rooms or work.marks or work.names or work.greetings or self._db.in_whole) and all(
+            isinstance(send, Refusal) or (isinstance(send, Append) and send.person in persons) for send in work.sends
+        )
+        return nullcontext() if alone else self._db.transaction()
 
     # Greetings ------------------------------------------------------------------------------------------------------
 
     def _asked(self, greeting: Greeting) -> tuple[int, list[End], dict[str, int]]:
         """What the database knows of who greets: last send number, refusals, read marks."""
         db, client = self._db, greeting.client
-        last = 0
+        number = 0
         refused: list[End] = []
         row = db.execute("SELECT * FROM clients WHERE client = ?", (client,)).fetchone()
         if row is not None:
-            last = verify("clients", row)[1]
+            number = verify("clients", row)[1]
             for _, _, told in db.rows("refused", "SELECT * FROM refused WHERE client = ? ORDER BY n", (client,)):
                 refused.append(refusal(client, msgspec.convert(unpack(told), Refused)))
         marks: dict[str, int] = {}
@@ -387,20 +404,19 @@ class SqliteStore:
                 if room not in self._cache.ids:
                     raise damaged(f"room {room} is missing")
                 marks[self._cache.ids[room].name] = seq
-        return last, refused, marks
+        return number, refused, marks
 
     def _greet(self, greeting: Greeting, asked: tuple[int, list[End], dict[str, int]]) -> Greeted:
-        last, ends, marks = asked
+        number, ends, marks = asked
         recent = self._cache.recent.of(greeting.client)
         if recent:
-            last = next(reversed(recent))
-            ends = [*ends, *recent.values()]
-        outcomes = {
-            end[1]: answer(end, lambda room: self._cache.ids[room].name)
-            for end in ends[-self._window :]
-            if end[1] > last - self._window
-        }
-        return Greeted(ClientRecord(last, outcomes), self._vouches(greeting.stamp), marks)
+            number = last(recent[-1])
+        outcomes = [
+            answer(end, lambda room: self._cache.ids[room].name)
+            for end in (*ends, *recent)
+            if last(end) > number - self._window
+        ]
+        return Greeted(ClientRecord(number, outcomes), self._vouches(greeting.stamp), marks)
 
     def _vouches(self, stamp: Stamp | None) -> bool:
         if stamp is None:

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import msgspec
 
+from zchat.codec import encode_event
 from zchat.errors import NoSuchMessage, StoreRejected
-from zchat.messages import Deleted, Edited, Event, Message, Refused
-from zchat.store.base import LOOKBACK, Amend, Append, KnownName, Member, NewRoom, ReadMark, Refusal, Sending
-from zchat.store.sqlite.cache import UPDATE_HEAD, Cache
-from zchat.store.sqlite.clients import End, pack_ends, refusal
+from zchat.messages import Deleted, Edited, Message, Refused
+from zchat.store.base import LOOKBACK, Amend, Append, Kept, KnownName, Member, NewRoom, ReadMark, Refusal, Sending
+from zchat.store.sqlite.cache import Cache
+from zchat.store.sqlite.clients import refusal
 from zchat.store.sqlite.database import Database
-from zchat.store.sqlite.events import Events, Room
+from zchat.store.sqlite.events import Events, Room, Unsettled
 from zchat.store.sqlite.index import Index
-from zchat.store.sqlite.rows import event_row, seal
+from zchat.store.sqlite.log import Spoken, settle, write
+from zchat.store.sqlite.rows import seal
 
-INSERT_TURN = "INSERT INTO turns VALUES (?, ?, ?)"
-
-_INSERT_EVENT = "INSERT INTO events VALUES (?, ?, ?, ?, ?)"
+_MOST = 2**63 - 1
 
 
 class Turn:
@@ -26,26 +26,30 @@ class Turn:
 
     Attributes:
         number: the turn's.
-        ends: how its sends ended.
+        spoken: what goes to the log.
         touched: the rooms that were spoken in.
-        size: about how many bytes were written.
+        events: how many were kept.
+        size: about how many bytes were logged.
     """
 
     def __init__(self, db: Database, cache: Cache, events: Events, index: Index, number: int) -> None:
         self._db, self._cache, self._events, self._index = db, cache, events, index
         self.number = number
-        self.ends: list[End] = []
-        self.touched: dict[Room, tuple[int, int, int, int]] = {}
-        self.size = 0
-        self._rows: list[tuple[int, int, int, bytes, int]] = []
+        self.spoken = Spoken()
+        self.touched: dict[Room, tuple[int, int, int, int, list[Unsettled], int]] = {}
+        self.events = self.size = 0
         self._made: list[Room] = []
         self._renamed: dict[Room, tuple[Member, ...]] = {}
         self._persons: list[bytes] = []
+        self._undo: list[Callable[[], None]] = []
 
     def undo(self) -> None:
         """The transaction failed: what is in memory becomes what it was."""
-        for room, (head, ms, turn, rising) in self.touched.items():
-            room.head, room.ms, room.turn, room.rising = head, ms, turn, rising
+        for room, (head, ms, turn, rising, tail, unsettled) in self.touched.items():
+            room.head, room.ms, room.turn, room.rising, room.tail = head, ms, turn, rising, tail
+            del tail[unsettled:]
+        for undo in reversed(self._undo):
+            undo()
         for room, members in self._renamed.items():
             room.members = members
         for room in self._made:
@@ -72,47 +76,48 @@ class Turn:
             room.members = new.members
             self._write_members(room)
 
-    def send(self, sends: Iterable[Sending]) -> list[Event | Refused]:
-        """Numbers and keeps what is sent. Returns for each the event, or why there is none.
+    def send(self, sends: Iterable[Sending]) -> list[list[Kept | Refused]]:
+        """Numbers what is sent. Returns for each what is kept of it, or why it is not.
 
         Raises:
             errors.StoreRejected: a room is not there.
         """
-        rooms, persons, touched, rows, ends = (
-            self._cache.rooms,
-            self._cache.persons,
-            self.touched,
-            self._rows,
-            self.ends,
-        )
-        done: list[Event | Refused] = []
-        event: Event | Refused
+        done: list[list[Kept | Refused]] = []
         for send in sends:
             if isinstance(send, Refusal):
-                ends.append(refusal(send.client, send.answer))
-                done.append(send.answer)
-                continue
-            room = rooms.get(send.room)
-            if room is None:
-                raise StoreRejected(f"there is no room {send.room} to keep that in")
-            if room not in touched:
-                touched[room] = room.head, room.ms, room.turn, room.rising
-            if isinstance(send, Append):
-                seq = room.head + 1
-                event = Message(seq, send.ms, send.name, send.sender, send.n, send.text, send.action)
-                author = persons.get(send.person) or self._person(send.person)
-                rows.append(event_row(room.id, event, author, 0))
+                outcome: Kept | Refused = send.answer
             else:
-                event = self._amend(room, send)
-                if isinstance(event, Refused):
-                    ends.append(refusal(send.client, event))
-                    done.append(event)
-                    continue
-            room.says(event.seq, send.ms)
-            ends.append((send.client, send.n, room.id, event.seq, send.ms))
-            done.append(event)
-        self._flush()
+                room = self._cache.rooms.get(send.room)
+                if room is None:
+                    raise StoreRejected(f"there is no room {send.room} to keep that in")
+                if room not in self.touched:
+                    self.touched[room] = room.head, room.ms, room.turn, room.rising, room.tail, len(room.tail)
+                outcome = self._append(room, send) if isinstance(send, Append) else self._amend(room, send)
+            if isinstance(outcome, Refused):
+                self.spoken.ends.append(refusal(send.client, outcome))
+            done.append([outcome])
         return done
+
+    def _append(self, room: Room, append: Append) -> Kept:
+        ms, name, sender = append.ms, append.name, append.sender
+        events = [
+            encode_event(Message(seq, ms, name, sender, said.n, said.text, said.action))
+            for seq, said in enumerate(append.said, room.head + 1)
+        ]
+        author = self._cache.persons.get(append.person) or self._person(append.person)
+        return self._keep(room, append.client, append.said[0].n, ms, author, 0, events)
+
+    def _keep(self, room: Room, client: bytes, n: int, ms: int, author: int, link: int, events: list[bytes]) -> Kept:
+        first, count = room.head + 1, len(events)
+        if not (0 <= ms <= _MOST and 0 <= n <= _MOST + 1 - count):  # the log would take it, but no row, and no reader
+            raise StoreRejected("the store cannot keep numbers that are negative or so large")
+        room.says(first, ms, self.number)
+        room.head += count - 1
+        room.tail += [(author, link, event) for event in events]
+        self.spoken.ends.append((client, n, room.id, first, ms, count))
+        self.spoken.runs.append((author, link, events))
+        self.events += count
+        return Kept(first, events)
 
     def mark(self, mark: ReadMark) -> None:
         """Notes that a person has read a room so far. A room that is not kept has nothing to read."""
@@ -140,19 +145,7 @@ class Turn:
 
     def finish(self) -> None:
         """Writes what there is one of per turn."""
-        heads = []
-        for room in self.touched:
-            room.turn = self.number
-            _, *columns, check = room.row()
-            heads.append((*columns, check, room.id))
-        self._db.executemany(UPDATE_HEAD, heads)
-        self._db.execute(INSERT_TURN, seal("turns", self.number, pack_ends(self.ends)))
-
-    def _flush(self) -> None:
-        if self._rows:
-            self._db.executemany(_INSERT_EVENT, self._rows)
-            self.size += sum(len(row[3]) + 20 for row in self._rows)
-            self._rows.clear()
+        self.size = write(self._db, self.number, self.spoken)
 
     def _person(self, person: bytes) -> int:
         known = self._cache.person(self._db, person)
@@ -173,8 +166,7 @@ class Turn:
 
     # Edits and deletions --------------------------------------------------------------------------------------------
 
-    def _amend(self, room: Room, amend: Amend) -> Edited | Deleted | Refused:
-        self._flush()
+    def _amend(self, room: Room, amend: Amend) -> Kept | Refused:
         author = self._cache.person(self._db, amend.person)
         target = amend.target
         if not target and author is not None:
@@ -182,18 +174,19 @@ class Turn:
         row = self._events.get(room, target)
         if row is None or row[1] != author or not isinstance(row[0], Message) or row[0].deleted:
             return Refused(amend.n, NoSuchMessage.code, NoSuchMessage.says)
+        if room.tail:  # what is changed must have a row
+            self._undo.append(settle(self._db, self._cache, self.touched))
         message, author, link = row
-        seq = room.head + 1
+        seq, by = room.head + 1, (amend.name, amend.sender, amend.n)
         if amend.text is not None:
-            edited = Edited(seq, amend.ms, amend.name, amend.sender, amend.n, target, amend.text)
-            self._rows.append(event_row(room.id, edited, author, link))
+            edited = encode_event(Edited(seq, amend.ms, *by, target, amend.text))
+            kept = self._keep(room, amend.client, amend.n, amend.ms, author, link, [edited])
             self._events.change(room, (message, author, seq))
-            return edited
+            return kept
         self._index.remove(room, row)
-        for edit, by, before in list(self._events.edits(room, row)):
-            self._events.change(room, (msgspec.structs.replace(edit, text=""), by, before))
+        for edit, by_whom, before in list(self._events.edits(room, row)):
+            self._events.change(room, (msgspec.structs.replace(edit, text=""), by_whom, before))
         self._events.change(room, (msgspec.structs.replace(message, text="", deleted=seq), author, 0))
-        deleted = Deleted(seq, amend.ms, amend.name, amend.sender, amend.n, target)
-        self._rows.append(event_row(room.id, deleted, author, 0))
         self._db.put("erase", self._db.meta["erase"] + 1)
-        return deleted
+        deleted = encode_event(Deleted(seq, amend.ms, *by, target))
+        return self._keep(room, amend.client, amend.n, amend.ms, author, 0, [deleted])

@@ -5,13 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from zchat.store.sqlite.cache import Cache, changing
-from zchat.store.sqlite.clients import answer, is_refusal, unpack_ends
+from zchat.store.sqlite.clients import End, answer, count, is_refusal, last
 from zchat.store.sqlite.database import Database
 from zchat.store.sqlite.erase import Eraser
 from zchat.store.sqlite.events import Events, Room
 from zchat.store.sqlite.index import MERGED, Index
+from zchat.store.sqlite.log import settle
 from zchat.store.sqlite.retention import DAY_MS, Clock, Retention
-from zchat.store.sqlite.rows import pack, seal, verify
+from zchat.store.sqlite.rows import pack, seal, unpack, verify
+
+SETTLED, SETTLED_SIZE = 1000, 1 << 20
+"""Events in the log, and its bytes, beyond which it is settled: the more at once, the less each costs."""
+
+SETTLE_AFTER = 1.0
+"""Seconds of silence after which it is settled."""
+
+BUSY_EVERY = 0.02
+"""Seconds between two looks at what there is to do while it is busy."""
 
 PRUNED = 500
 """Events that a step drops at most."""
@@ -81,11 +91,19 @@ class Upkeep:
         self._sweeping: bytes | None = None
         self._swept = 0  # the day on which all clients were looked at
         self._behind_since: float | None = None
-        self._turn, self._turn_at = 0, 0.0
+        self._turn, self._turn_at = 0, 0.0  # the last turn that was seen, and when
         self._unmerged = 0  # transactions that added to the index since all of it was merged
-        self._eraser = Eraser(db, index)
+        self._eraser = Eraser(db, index, self.settle)
         self.reset()
         self._frames, self._written_at = 0, 0.0
+        self._busy_at = 0.0
+
+    def rests(self, *, idle: bool) -> float:
+        """Seconds for which a store that is busy need not be tidied: looking at everything costs a turn too much."""
+        log = self._cache.log
+        if idle or log.events >= SETTLED or log.size >= SETTLED_SIZE or self._db.frames >= WRITTEN_BACK:
+            return 0.0
+        return max(self._busy_at - self._clock(), 0.0)
 
     def tidy(self, ms: int, *, idle: bool) -> float:
         """See `Store.tidy`."""
@@ -93,6 +111,7 @@ class Upkeep:
         self.age.advance(ms, now)
         wait = self._write_back(now, idle=idle)  # first: a full disk may take this, and nothing else
         waits = [
+            self._settle(now, idle=idle),
             self._fold(),
             self._prune(now, idle=idle),
             self._sweep(idle=idle),
@@ -102,7 +121,9 @@ class Upkeep:
         ]
         if self._db.frames:
             waits.append(WRITE_BACK_AFTER)
-        return min(wait, *waits)
+        wait = min(wait, *waits)
+        self._busy_at = now + min(wait, BUSY_EVERY)
+        return wait
 
     def reset(self) -> None:
         """The cache was read anew: its rooms are other objects now."""
@@ -118,6 +139,33 @@ class Upkeep:
                 if room.head - room.first >= keep:
                     self._cache.over[room] = None
 
+    # The log --------------------------------------------------------------------------------------------------------
+
+    def settle(self) -> None:
+        """Puts what was logged into its rooms, if there is anything."""
+        if self._cache.turn > self._cache.log.settled:
+            undo = None
+            try:
+                with self._db.transaction():
+                    undo = settle(self._db, self._cache)
+            except BaseException:
+                if undo is not None:
+                    undo()
+                raise
+
+    def _settle(self, now: float, *, idle: bool) -> float:
+        log = self._cache.log
+        if self._cache.turn != self._turn:
+            self._turn, self._turn_at = self._cache.turn, now
+        turns = self._cache.turn - log.settled
+        if not log.ends and turns < SETTLED:
+            return float("inf")
+        wait = self._turn_at + SETTLE_AFTER - now
+        if max(log.events, turns) >= SETTLED or log.size >= SETTLED_SIZE or (idle and wait <= 0):
+            self.settle()
+            return float("inf")
+        return max(wait, 0.0)
+
     # Sends ----------------------------------------------------------------------------------------------------------
 
     def _fold(self) -> float:
@@ -125,33 +173,32 @@ class Upkeep:
         recent, keep = self._cache.recent, self._keep_outcomes
         if recent.count <= (keep if self._folding else keep + keep // FOLD_BEYOND):
             return float("inf")
-        db, ends, turn = self._db, [], 0
-        for raw in db.execute(
-            "SELECT turn, ends, sum FROM turns WHERE turn < ? ORDER BY turn LIMIT 500", (self._cache.turn,)
-        ):
-            turn, sends = verify("turns", raw)
-            ends += unpack_ends(sends)
-            if len(ends) >= FOLDED or recent.count - len(ends) <= keep:
+        db, ends, turn = self._db, list[End](), 0
+        for raw in db.execute("SELECT turn, ends, sum FROM turns ORDER BY turn LIMIT 500"):
+            turn, told = verify("turns", raw)
+            ends += [tuple(end) for end in unpack(told)[1]]
+            folded = sum(map(count, ends))
+            if folded >= FOLDED or recent.count - folded <= keep:
                 break
         if not turn:
             return float("inf")
-        last = {end[0]: end[1] for end in ends}
+        numbers = {end[0]: last(end) for end in ends}
         refused = [(end[0], end[1], answer(end, str)) for end in ends if is_refusal(end)]
         with db.transaction():
-            for client, n in last.items():
+            for client, n in numbers.items():
                 if not db.execute("SELECT 1 FROM clients WHERE client = ?", (client,)).fetchone():
                     db.count("clients", 1)
                 db.execute("REPLACE INTO clients VALUES (?, ?, ?, ?)", seal("clients", client, n, self.age.ms))
-            for client, n, told in refused:
-                db.execute("INSERT INTO refused VALUES (?, ?, ?, ?)", seal("refused", client, n, pack(told)))
+            for client, n, answered in refused:
+                db.execute("INSERT INTO refused VALUES (?, ?, ?, ?)", seal("refused", client, n, pack(answered)))
             db.count("refused", len(refused))
             if db.counted("refused"):
-                for client, n in last.items():
+                for client, n in numbers.items():
                     gone = db.execute("DELETE FROM refused WHERE client = ? AND n <= ?", (client, n - self._window))
                     db.count("refused", -gone.rowcount)
             db.execute("DELETE FROM turns WHERE turn <= ?", (turn,))
             db.put("folded", turn)
-        db.frames += len(last) + len(refused) + 4
+        db.frames += len(numbers) + len(refused) + 4
         recent.forget(ends)
         self._folding = recent.count > keep
         return 0.0 if self._folding else float("inf")
@@ -224,6 +271,7 @@ class Upkeep:
 
     def _drop(self, room: Room, count: int) -> None:
         """Drops so many of a room's oldest events."""
+        self.settle()
         with changing(self._db, room):
             for row in list(self._events.rows(room, room.first, room.first + count - 1, count)):
                 self._index.remove(room, row)
@@ -242,8 +290,6 @@ class Upkeep:
             return float("inf")
         if self._behind_since is None:
             self._behind_since = now
-        if self._cache.turn != self._turn:
-            self._turn, self._turn_at = self._cache.turn, now
         wait = min(self._turn_at + INDEX_AFTER, self._behind_since + INDEX_AT_LATEST) - now
         if not idle or wait > 0:
             return max(wait, 0.0)
@@ -253,7 +299,8 @@ class Upkeep:
         return float("inf")
 
     def fill(self) -> bool:
-        """Indexes a little. Returns whether there is more."""
+        """Indexes a little of what is settled. Returns whether there is more."""
+        self.settle()
         behind, budget = self._cache.behind, INDEXED
         done: list[Room] = []
         rooms: list[Room] = []

@@ -1,0 +1,72 @@
+"""The log: what was sent in a turn is one row at first, and settled later: put into its rooms, many turns at once.
+
+So a commit writes one page, however many rooms spoke. What is not settled yet is in memory as well, and is read from
+there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from zchat.store.sqlite.cache import UPDATE_HEAD, Cache, Log
+from zchat.store.sqlite.clients import End
+from zchat.store.sqlite.database import Database
+from zchat.store.sqlite.events import Room
+from zchat.store.sqlite.rows import event_row, pack, seal
+
+_INSERT_EVENT = "INSERT INTO events VALUES (?, ?, ?, ?, ?)"
+
+
+@dataclass(slots=True)
+class Spoken:
+    """What is to be logged of a turn.
+
+    Attributes:
+        ends: how its sends ended.
+        runs: for each end that of events, in order: their author, link and encodings.
+    """
+
+    ends: list[End] = field(default_factory=list)
+    runs: list[tuple[int, int, list[bytes]]] = field(default_factory=list)
+
+
+def write(db: Database, turn: int, spoken: Spoken) -> int:
+    """Writes the row of a turn. Returns about how many bytes it takes."""
+    body = pack((spoken.ends, spoken.runs))
+    db.execute("INSERT INTO log VALUES (?, ?, ?)", seal("log", turn, body))
+    return len(body)
+
+
+def settle(db: Database, cache: Cache, touched: Iterable[Room] = ()) -> Callable[[], None]:
+    """Puts all that is not settled into its rooms, within a transaction. Returns what undoes it in memory.
+
+    Args:
+        touched: rooms that spoke in the turn that is being written.
+    """
+    log = cache.log
+    rooms = [(room, room.tail) for room in log.rooms | dict.fromkeys(touched)]
+    rows: list[Any] = []
+    heads: list[Any] = []
+    for room, tail in sorted(rooms, key=lambda pair: pair[0].id):
+        first = room.key(room.settled + 1)
+        rows += [event_row(key, body, author, link) for key, (author, link, body) in enumerate(tail, first)]
+        _, *columns, check = room.row()
+        heads.append((*columns, check, room.id))
+    db.executemany(_INSERT_EVENT, rows)
+    db.executemany(UPDATE_HEAD, heads)
+    if cache.turn > log.settled:
+        db.execute("DELETE FROM log WHERE turn <= ?", (cache.turn,))
+        db.execute("INSERT INTO turns VALUES (?, ?, ?)", seal("turns", cache.turn, pack((log.settled + 1, log.ends))))
+    db.frames += len(rooms) + log.size // 1500 + 4
+    for room, _ in rooms:
+        room.tail = []
+    cache.log = Log(cache.turn)
+
+    def undo() -> None:
+        cache.log = log
+        for room, tail in rooms:
+            room.tail = tail
+
+    return undo
