@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 import zmq
@@ -380,3 +381,14 @@ def test_where_others_reach_it_takes_a_word(bind_context: Context, host: str) ->
 
 def test_all_addresses_may_be_bound_if_that_is_meant(bind_context: Context) -> None:
     sockets.bind(bind_context, Address("0.0.0.0", 0), None, 0.0, insecure=True).close(0)
+
+
+def test_more_connections_end_than_are_looked_at_and_it_still_closes(bind_context: Context) -> None:
+    pair = sockets.bind(bind_context, parse("tcp://127.0.0.1:0"), None, 0.0)
+    for _ in range(2100):  # beyond 2000 libzmq would wait, holding a lock, for somebody to look at them
+        with socket.create_connection(("127.0.0.1", pair.address.port), timeout=20) as one:
+            one.sendall(b"GET / HTTP/1.0\r\n\r\n" + bytes(64))
+            with suppress(ConnectionResetError):
+                while one.recv(1000):
+                    pass
+    pair.close(0)

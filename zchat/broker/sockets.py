@@ -50,8 +50,8 @@ class Sockets:
 
     def close(self, linger: int) -> None:
         """Closes all; what is under way has `linger` milliseconds."""
-        self.router.disable_monitor()
-        self.xpub.disable_monitor()
+        for one in (self.router, self.xpub):
+            one.monitor(None, 0)
         for one in (self.router_monitor, self.xpub_monitor):
             one.close(0)
         self.router.close(linger)
@@ -110,8 +110,8 @@ def bind(
                 return Sockets(
                     router,
                     xpub,
-                    router.get_monitor_socket(_MONITORED),
-                    xpub.get_monitor_socket(_MONITORED),
+                    _monitor(ctx, router),
+                    _monitor(ctx, xpub),
                     wanted.at(address.port),
                     published.port,
                 )
@@ -178,6 +178,18 @@ def _xpub(ctx: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
     xpub.sndhwm = 4096  # twice the rooms a client may follow, all of which may speak in one turn
     xpub.xpub_verbose = True  # for the fence: a half-open old connection must not hide a new subscription
     return xpub
+
+
+def _monitor(ctx: zmq.Context[zmq.Socket[bytes]], watched: zmq.Socket[bytes]) -> zmq.Socket[bytes]:
+    """A socket that tells what happens to the connections of another."""
+    where = f"inproc://monitor-{watched.get(zmq.FD)}"
+    watched.monitor(where, _MONITORED)
+    monitor = ctx.socket(zmq.PAIR)
+    # With a limit, the I/O thread waits for it to be drained once very many end at once, and whoever would drain it for
+    # a lock that the I/O thread holds.
+    monitor.rcvhwm = 0
+    monitor.connect(where)
+    return monitor
 
 
 def monitored(monitor: zmq.Socket[bytes]) -> list[tuple[int, int]]:
