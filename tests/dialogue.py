@@ -216,9 +216,9 @@ class Peer:
         return answer.code
 
 
-def presences(publication: Published | Publication) -> list[Presence]:
+def presences(publication: Published | Publication | None) -> list[Presence]:
     """The presences that were published."""
-    return [state for state in publication.states if isinstance(state, Presence)]
+    return [] if publication is None else [state for state in publication.states if isinstance(state, Presence)]
 
 
 def texts(publication: Published | Publication) -> list[str]:

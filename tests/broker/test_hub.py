@@ -169,7 +169,7 @@ def test_graces_end_in_the_order_in_which_they_began(talk: Dialogue) -> None:
     bob.vanishes(after=2.0)
     talk.turn(FenceMoved(ann.fence, 2, up=True), after=0.0)
     talk.turn(ann.unfenced(), after=1.0)
-    ends = [(round(talk.clock, 1), presences(e.publication("lobby"))) for e in talk.passes(14)]
+    ends = [(round(talk.clock, 1), presences(e.published.get("lobby"))) for e in talk.passes(14)]
     lost = {told.lost[0]: at for at, found in ends for told in found}
     assert list(lost) == ["bob", "ann"]
 

@@ -194,6 +194,6 @@ def test_the_largest_crowd_leaving_at_once_is_a_small_frame() -> None:
     people = [talk.person("𐌰" * 28 + f"{i:04}", "lobby") for i in range(300)]
     talk.passes(1.0)
     talk.turn(*(peer.unfenced() for peer in people[:250]))
-    told = [presence for effects in talk.passes(11.0) for presence in presences(effects.publication("lobby"))]
+    told = [presence for effects in talk.passes(11.0) for presence in presences(effects.published.get("lobby"))]
     assert told == [Presence(103, 50)]  # a version is left out: who had names asks
     assert len(talk.person("bob").joins().names) == 51

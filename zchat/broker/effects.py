@@ -43,8 +43,13 @@ class Lookup:
 
 @dataclass(slots=True)
 class Publication:
-    """What goes to one room's topic this turn: its events are encoded already."""
+    """What goes to one room's topic this turn: its events are encoded already.
 
+    Attributes:
+        followers: sessions that follow the room.
+    """
+
+    followers: int = 0
     events: list[bytes] = field(default_factory=list)
     states: list[State] = field(default_factory=list)
 
@@ -72,9 +77,9 @@ class Effects:
         if peer is not None:
             self.replies.setdefault(peer, []).append(item)
 
-    def publication(self, room: str) -> Publication:
+    def publication(self, room: str, followers: int) -> Publication:
         """What goes to that room, to be added to."""
         found = self.published.get(room)
         if found is None:
-            found = self.published[room] = Publication()
+            found = self.published[room] = Publication(followers)
         return found

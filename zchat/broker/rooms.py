@@ -36,6 +36,7 @@ class Room:
         moved: the turn in which its head or roster last changed.
         said: the hub's clock when it last spoke.
         quieting: whether it is waiting to say its head once more.
+        followers: sessions that follow it.
         told: the hub's clock at its last presence.
     """
 
@@ -50,6 +51,7 @@ class Room:
     moved: int = 0
     said: float = 0.0
     quieting: bool = False
+    followers: int = 0
     told: float = float("-inf")
 
 
@@ -186,18 +188,23 @@ class Rooms:
 
     def enter(self, session: Session, room: Room, *, quiet: bool) -> None:
         """A session follows a room, and unless quiet is in its roster."""
-        if not session.rooms.get(room.name, False) and not quiet and session.name is not None:
+        if room.name not in session.rooms:
+            session.rooms[room.name] = False
+            room.followers += 1
+        if not session.rooms[room.name] and not quiet and session.name is not None:
             room.roster.add(session.name)
             self.everybody.add(session.name)
             session.rooms[room.name] = True
             self._changed[room.name] = room
             self._turn.log(Level.INFO, f"{session.name} joined {room.name}", session.peer)
-        session.rooms.setdefault(room.name, False)
 
     def leave(self, session: Session, name: str, *, lost: bool = False) -> None:
         """A session follows a room no longer."""
-        if session.rooms.pop(name, False) and session.name is not None:
-            room = self.by_name[name]
+        if name not in session.rooms:
+            return
+        room = self.by_name[name]
+        room.followers -= 1
+        if session.rooms.pop(name) and session.name is not None:
             room.roster.remove(session.name, lost=lost)
             self.everybody.remove(session.name)
             self._changed[name] = room
@@ -220,7 +227,7 @@ class Rooms:
         room.head = kept.seq + len(kept.events) - 1
         room.moved, room.said, room.ms = turn.number, turn.clock, turn.now.ms
         if not room.members:
-            turn.effects.publication(room.name).events.extend(kept.events)
+            turn.effects.publication(room.name, room.followers).events.extend(kept.events)
             if not room.quieting:
                 room.quieting = True
                 self._quieting.append((turn.clock + turn.settings.quiet, room))
@@ -236,7 +243,7 @@ class Rooms:
             presence = room.roster.presence(turn.settings.named_members)
             if presence is not None:
                 room.told, room.moved = turn.clock, turn.number
-                turn.effects.publication(name).states.append(presence)
+                turn.effects.publication(name, room.followers).states.append(presence)
         self.everybody.presence(0)  # nobody is told: only forgets what changed
 
     def publish_heads(self) -> None:
@@ -248,7 +255,7 @@ class Rooms:
                 self._quieting.append((room.said + turn.settings.quiet, room))
             else:
                 room.quieting = False
-                turn.effects.publication(room.name).states.append(Head(room.head))
+                turn.effects.publication(room.name, room.followers).states.append(Head(room.head))
 
     def due(self) -> float:
         """When there is something to tell next, by the hub's clock; infinite if there is not."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import logging
 import secrets
+import select
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -20,6 +21,7 @@ from zchat.broker.connections import Connections, Subscribers, cut
 from zchat.broker.effects import Effects, Lookup
 from zchat.broker.hub import Hub
 from zchat.broker.inputs import FenceMoved, Gone, Input, Now, Received
+from zchat.broker.pace import CROWD, Pace
 from zchat.broker.settings import Settings
 from zchat.broker.sockets import Sockets, monitored
 from zchat.messages import Failed, Message, Reply, Request
@@ -75,6 +77,7 @@ class Server:
         self._subscribers = Subscribers(TOPIC * settings.max_rooms_joined)
         self._watched: dict[int, Watcher] = {}
         self._given: deque[Input] = deque()
+        self._pace = Pace()
         self._tidy_at = 0.0  # when the store has something to do if nobody else has
         self._poller = zmq.Poller()
         for one in (sockets.router, sockets.xpub):
@@ -106,6 +109,7 @@ class Server:
 
     def turn(self) -> None:
         """Waits until there is something to do, and does it. Returns at least once a second."""
+        self._wait_for_crowds()
         pressing = self._given or self._connections.ending
         wait = min(self.hub.wait(), max(self._tidy_at - time.monotonic(), 0.0))
         ready: dict[Any, int] = dict(self._poller.poll(0 if pressing or not wait else int(wait * 1000) + 1))
@@ -126,6 +130,11 @@ class Server:
             inputs.append(self._given.popleft())
         self._execute(inputs)
         self._tidy(idle=not ready)
+
+    def _wait_for_crowds(self) -> None:
+        wait = self._pace.until - time.monotonic()
+        if wait > 0:
+            select.select(list(self._watched), [], [], wait)
 
     def close(self, linger: int = 500) -> None:
         """Lets go of sockets and store; what is under way to clients has `linger` milliseconds."""
@@ -236,9 +245,15 @@ class Server:
 
     def _run(self, effects: Effects) -> None:
         stamp = self._store.stamp
+        times = 0
         for room, publication in effects.published.items():
-            for frame in codec.encode_published(room, stamp, publication.events, publication.states):
+            frames = codec.encode_published(room, stamp, publication.events, publication.states)
+            for frame in frames:
                 self._sockets.xpub.send(frame, _NOBLOCK)
+            if publication.followers >= CROWD:
+                times += publication.followers * len(frames)
+        if times:
+            self._pace.told(times, time.monotonic())
         for lookup in effects.lookups:
             effects.reply(lookup.peer, self._look_up(lookup))
         for peer, items in effects.replies.items():

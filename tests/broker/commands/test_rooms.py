@@ -74,7 +74,7 @@ def test_two_sessions_of_a_person_are_there_once(talk: Dialogue) -> None:
     ann.asks(Leave(3, "lobby"))
     assert talk.effects.published == {}
     other.vanishes()
-    told = [presence for effects in talk.passes(10) for presence in presences(effects.publication("lobby"))]
+    told = [presence for effects in talk.passes(10) for presence in presences(effects.published.get("lobby"))]
     assert told == [Presence(2, 0, lost=("ann",))]
 
 
@@ -179,3 +179,15 @@ def test_joining_tells_up_to_where_one_has_read(talk: Dialogue) -> None:
     assert ann.joins().mark == 1
     assert talk.person("ann", person=ann.person).joins(quiet=True).mark == 1
     assert bob.joins().mark is None
+
+
+def test_who_follows_is_counted_once_whatever_it_asks(talk: Dialogue) -> None:
+    ann, bob = talk.person("ann", "lobby"), talk.visitor()
+    ann.joins()
+    bob.joins(quiet=True)
+    ann.says("hi")
+    assert talk.effects.published["lobby"].followers == 2
+    bob.asks(Leave(9, "lobby"), Leave(10, "lobby"))
+    ann.vanishes()
+    talk.passes(11)
+    assert talk.hub.rooms.by_name["lobby"].followers == 0
