@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from itertools import product
 from pathlib import Path
 
@@ -46,6 +47,7 @@ from zchat.store.base import KnownName, NewRoom, Query, ReadMark, Refusal, Sendi
 from zchat.store.memory import MemoryStore
 from zchat.store.sqlite import SqliteStore, open_store
 from zchat.store.sqlite.check import check
+from zchat.store.sqlite.folder import DATABASE
 from zchat.store.sqlite.retention import Retention
 from zchat.store.sqlite.rows import unpack
 from zchat.store.sqlite.upkeep import SETTLED
@@ -62,6 +64,13 @@ def _watch() -> Watch:
 def whole(folder: Path) -> bool:
     """Whether a check finds nothing."""
     return check(folder, lambda *_: None).damage == 0
+
+
+def rows_of(folder: Path, table: str) -> int:
+    """How many rows a table has in a folder that nobody holds."""
+    with closing(sqlite3.connect(f"file:{folder / DATABASE}?mode=ro", uri=True)) as db:
+        (count,) = db.execute(f"SELECT count(*) FROM {table}").fetchone()  # noqa: S608
+        return int(count)
 
 
 def refusal(n: int, client: bytes = ANN) -> Refusal:
@@ -465,7 +474,7 @@ def test_a_turn_that_fails_after_it_settled_is_undone(folder: Path, settled: boo
             appends(47, "a", "b", "c"),
             amend(50, 0, "C"),
             appends(51, "d", "e", room="den"),
-            append(53, "f"),
+            append(53, "f", ms=MS),
             amend(54, 1, "eins"),
             appends(1, "g", "h", room="new", client=BOB),
             amend(3, 0, None, "new", BOB),
@@ -491,3 +500,17 @@ def test_a_turn_that_fails_after_it_settled_is_undone(folder: Path, settled: boo
     store = opened(folder)
     assert everything(store) == kept_then
     store.close()
+
+
+def test_a_store_that_cannot_settle_as_it_is_closed_loses_nothing(folder: Path) -> None:
+    store = filled(opened(folder))
+    say(store, *"abc", n=47)
+    kept, stamp = everything(store), store.stamp
+    with failing(store, sqlite_error(sqlite3.SQLITE_FULL), "INSERT INTO events"):
+        store.close()
+    assert rows_of(folder, "log") > 3
+    store = opened(folder)
+    assert everything(store) == kept
+    assert greeted(store, stamp=stamp).vouched
+    store.close()
+    assert (rows_of(folder, "log"), whole(folder)) == (0, True)

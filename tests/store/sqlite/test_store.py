@@ -43,7 +43,7 @@ from store.saying import (
 
 from zchat import errors
 from zchat.messages import Ack, Message, Refused, Stamp
-from zchat.store.base import Greeting, KnownName, NewRoom, ReadMark, Refusal, Work
+from zchat.store.base import Greeting, KnownName, NewRoom, ReadMark, Refusal, Sending, Work
 from zchat.store.sqlite import open_store
 
 # What is kept --------------------------------------------------------------------------------------------------------
@@ -166,17 +166,24 @@ def test_runs_are_folded_as_a_whole(folder: Path) -> None:
         assert outcomes(greeted(store).record) == last
         store.close()
         store = open_store(folder, clock=watch, keep_outcomes=20, window=10)
-    store.commit(Work(sends=[Refusal(ANN, Refused(47, "too-long", "why")), appends(1, *["x"] * 25, client=BOB)]))
+    folded: list[Sending] = [
+        Refusal(ANN, Refused(47, "too-long", "why")),
+        appends(1, *"abc", client=CAT),
+        appends(1, *["x"] * 25, client=BOB),
+    ]
+    store.commit(Work(sends=folded))
     settle(store, watch=watch)
     say(store, "x", client=BOB, n=26)
     for _ in range(2):
         record = greeted(store).record
         assert (record.last, outcomes(record)) == (47, {47: Refused(47, "too-long", "why")})
         record = greeted(store, BOB).record
-        assert (record.last, outcomes(record)) == (26, {26: Ack(26, "lobby", 71, MS + 26)})
+        assert (record.last, outcomes(record)) == (26, {26: Ack(26, "lobby", 74, MS + 26)})
+        record = greeted(store, CAT).record
+        assert (record.last, outcomes(record)) == (3, {})
         store.close()
         store = open_store(folder, clock=watch, keep_outcomes=20, window=10)
-    assert store.counts() == (1, 71)
+    assert store.counts() == (1, 74)
     store.close()
 
 
