@@ -136,6 +136,18 @@ def _python_prints_what_the_readme_says(world: World) -> None:
     assert done.stdout == _blocks("text")[1]
 
 
+def test_the_benchmark_prints_such_a_table(world: World) -> None:
+    world.broker()
+    ((command, shown),) = _commands(_blocks("console")[5])
+    printed = _shell(world, command).stdout.splitlines()
+    assert [_figures_alike(line) for line in printed] == [_figures_alike(line) for line in shown]
+
+
+def _figures_alike(line: str) -> list[str]:
+    """The words of a line; numbers are one as good as another."""
+    return [re.sub(r"[\d,.]*\d", "0", word) for word in line.split()]
+
+
 def test_every_slash_command_and_option_shown_exists(world: World) -> None:
     from zchat.cli.chat import COMMANDS
 

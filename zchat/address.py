@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ipaddress
 import re
-import socket
 from dataclasses import dataclass
 
 from zchat.messages import DEFAULT_PORT
@@ -51,6 +50,10 @@ class Address:
         Raises:
             BadAddress: the name cannot be resolved.
         """
+        try:
+            return [Address(str(ipaddress.IPv4Address(self.host)), self.port)]
+        except ValueError:
+            import socket  # takes a while, and is for names
         try:
             found = socket.getaddrinfo(self.host, self.port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP)
         except (OSError, UnicodeError) as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from functools import partial
 from math import inf
 
 from hypothesis import given
@@ -16,7 +15,7 @@ WINDOW = 3
 
 
 def said(box: Outbox, text: str, room: str = "lobby") -> int:
-    return box.add(room, partial(Send, room=room, text=text))
+    return box.add(Send(box.number, room, text))
 
 
 def outbox(messages: int) -> Outbox:
@@ -58,14 +57,27 @@ def test_a_number_is_answered_once() -> None:
 
 def test_what_is_handed_over_says_what_was_said() -> None:
     box = Outbox()
-    box.add("@bob", partial(Send, room="@bob", text="waves", action=True))
-    box.add("den", partial(Edit, room="den", seq=7, text="what I meant"))
-    box.add("den", partial(Delete, room="den", seq=0))
+    box.add(Send(1, "@bob", "waves", action=True))
+    box.add(Edit(2, "den", 7, "what I meant"))
+    box.add(Delete(3, "den", 0))
     assert box.take(WINDOW, 0.0) == [
         Send(1, "@bob", "waves", action=True),
         Edit(2, "den", 7, "what I meant"),
         Delete(3, "den", 0),
     ]
+
+
+def test_a_run_of_numbers_is_answered_at_once() -> None:
+    box = outbox(5)
+    taken(box)
+    assert tickets(box.answered(1)) == 1
+    assert [pending.ticket for pending in box.acked(1, 3)] == [2, 3]
+    assert box.first == 4
+    assert taken(box) == [4, 5]
+    assert [pending.request.n for pending in box.acked(4, 1 << 62)] == [4, 5]
+    assert len(box) == 0
+    assert box.first == 6
+    assert box.expires() == inf
 
 
 # Going back
@@ -168,14 +180,24 @@ def test_under_a_new_id_numbers_begin_anew_and_what_was_under_way_is_unknown() -
 def test_where_numbers_may_have_been_used_again_no_message_is_changed() -> None:
     box = outbox(1)
     taken(box)
-    edit = box.add("den", partial(Edit, room="den", seq=7, text="x"), changes=True)
+    edit = box.add(Edit(2, "den", 7, "x"))
     said(box, "next")
-    delete = box.add("den", partial(Delete, room="den", seq=0), changes=True)
+    delete = box.add(Delete(4, "den", 0))
     assert [tickets(pending) for pending in box.void()] == [edit, delete]
     assert box.take(WINDOW, 0.0) == [Send(2, "lobby", "next")]
     assert box.void() == []
     said(box, "last")
     assert taken(box) == [3]
+
+
+def test_under_a_new_id_changes_are_kept_as_they_are() -> None:
+    box = outbox(1)
+    taken(box)
+    box.add(Send(2, "den", "waves", action=True))
+    box.add(Edit(3, "den", 7, "x"))
+    box.add(Delete(4, "den", 0))
+    assert [pending.ticket for pending in box.restart()] == [1]
+    assert box.take(WINDOW, 0.0) == [Send(1, "den", "waves", action=True), Edit(2, "den", 7, "x"), Delete(3, "den", 0)]
 
 
 # Giving up

@@ -408,6 +408,7 @@ def test_private_messages_that_were_not_read_are_heard_by_who_wants_them() -> No
 
 def test_a_private_room_first_told_in_the_second_of_two_hellos_is_read_from_its_start(there: Playing) -> None:
     there.session.send("lobby", "under way", action=False, now=there.now)
+    there.obey()
     there.lose()
     hello = there.connect()
     there.skip()

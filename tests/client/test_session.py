@@ -10,10 +10,10 @@ from client.playing import CREDIT, OTHER_RUN, RUN, Playing, said
 from zchat import errors
 from zchat.client import events as heard
 from zchat.client import session as module
-from zchat.client.channel import OpenSub, Reopen, Subscribe, Unsubscribe
+from zchat.client.channel import OpenSub, Reopen, Subscribe, Transmit, Unsubscribe
 from zchat.client.outbox import GIVE_UP
 from zchat.client.rooms import FENCE_PATIENCE, TARGET_PATIENCE
-from zchat.client.session import AGAIN, BEAT_PATIENCE, PATIENCE
+from zchat.client.session import AGAIN, BATCH, BEAT_PATIENCE, PATIENCE
 from zchat.codec import fence_topic, room_topic
 from zchat.messages import (
     Ack,
@@ -503,6 +503,41 @@ def test_an_ack_says_where_the_message_is(there: Playing) -> None:
     there.hears()
 
 
+def test_an_ack_stands_for_a_run_of_messages(there: Playing) -> None:
+    tickets = say(there, "a", "b", "c")
+    there.obey()
+    there.reply(Ack(1, "lobby", 9, 1234))
+    there.skip()
+    there.reply(Ack(1, "lobby", 9, 1234, 3))  # the first was answered: the others have their numbers nonetheless
+    there.hears(heard.Sent(tickets[1], "lobby", 10, 1234), heard.Sent(tickets[2], "lobby", 11, 1234))
+    say(there, "d", "e")
+    there.reply(Ack(4, "lobby", 0, 1234, 2))
+    assert [event.seq for event in there.session.events if isinstance(event, heard.Sent)] == [0, 0]
+
+
+def test_what_is_said_goes_as_one_and_before_what_is_asked_for_behind_it(there: Playing) -> None:
+    say(there, "a", "b")
+    q = there.session.ask(lambda q: Who(q, "lobby"))
+    say(there, "c")
+    (command,) = there.session.commands()
+    assert command == Transmit([Send(1, "lobby", "a"), Send(2, "lobby", "b"), Who(q, "lobby"), Send(3, "lobby", "c")])
+    say(there, "d")
+    bye = there.session.bye()
+    (command,) = there.session.commands()
+    assert command == Transmit([Send(4, "lobby", "d"), Bye(bye)])
+
+
+def test_it_presses_once_nothing_is_under_way_or_there_is_enough_for_a_frame(talk: Playing) -> None:
+    talk.welcome(talk.connect())
+    pressing = []
+    for number in range(2 * BATCH):
+        say(talk, str(number))
+        pressing.append(talk.session.pressing)
+        if pressing[-1]:
+            talk.obey()
+    assert [number for number, pressed in enumerate(pressing) if pressed][:2] == [0, BATCH]
+
+
 def test_an_ack_does_not_move_the_position(inside: Playing) -> None:
     say(inside, "hi")
     inside.reply(Ack(1, "lobby", 6, 0))
@@ -552,6 +587,7 @@ def test_a_storm_of_refusals_does_not_multiply(there: Playing) -> None:
 
 def test_what_is_not_answered_is_sent_again_over_a_new_connection_in_order(there: Playing) -> None:
     say(there, "a", "b")
+    there.skip()
     there.lose()
     say(there, "c")
     hello = there.connect()
@@ -637,6 +673,7 @@ def test_where_the_store_does_not_vouch_all_begins_anew(inside: Playing) -> None
 
 def test_send_numbers_that_cannot_be_are_given_up(there: Playing) -> None:
     say(there, "a")
+    there.obey()
     there.lose()
     there.skip()
     hello = there.connect()
@@ -844,6 +881,23 @@ def test_what_the_broker_would_cut_us_for_is_not_sent(there: Playing) -> None:
     assert (name.ticket, type(name.error)) == (named, errors.NameInvalid)
     say(there, "fits")
     assert there.asks_one(Send).n == 1
+
+
+def test_what_utf_8_cannot_hold_harms_nothing_else(there: Playing) -> None:
+    half = "\ud83d"
+    text = there.session.send("lobby", half, action=False, now=there.now)
+    room = there.session.edit(half, "hi", seq=1, now=there.now)
+    there.session.join(half, quiet=False, now=there.now)
+    q = there.session.ask(lambda q: Who(q, half))
+    say(there, "fits")
+    there.asks(Send(1, "lobby", "fits"))
+    assert isinstance(there.session.answers[q], errors.NameInvalid)
+    no_text, no_room, not_entered = there.session.events
+    assert isinstance(no_text, heard.NotSent)
+    assert isinstance(no_room, heard.NotSent)
+    assert isinstance(not_entered, heard.NotEntered)
+    assert (no_text.ticket, type(no_text.error)) == (text, errors.BadRequest)
+    assert (no_room.ticket, type(no_room.error)) == (room, errors.NameInvalid)
 
 
 @pytest.mark.parametrize("interval", [float("nan"), float("inf"), 1e300, 0.0, -5.0])

@@ -14,10 +14,13 @@ import pytest
 from support import World
 
 import zchat
-from zchat import errors
+from zchat import codec, errors
 from zchat.address import BadAddress
 from zchat.client import sync
-from zchat.client.events import Connected, Deleted, Disconnected, Edited, Gap, Missed, Presence, Said, UpToDate
+from zchat.client.events import Connected, Deleted, Disconnected, Edited, Gap, Missed, Presence, Said, Sent, UpToDate
+from zchat.client.link import Link
+from zchat.client.session import BATCH
+from zchat.messages import Send
 
 
 @pytest.fixture(name="alice")
@@ -184,7 +187,7 @@ def test_what_a_program_does_not_take_is_bounded_and_comes_later(
     assert done.returncode == 0
     for _ in range(100):
         alice.ping()
-    assert 50 <= alice._queued < count
+    assert 50 <= len(alice._queues) < count
     found = [int(message.text.split()[0]) for _, message in zip(range(count), lobby.messages(timeout=45), strict=False)]
     assert found == list(range(count))
 
@@ -464,3 +467,65 @@ def test_who_wants_what_was_missed_hears_what_the_person_has_not_read(world: Wor
         bob.handled()
     with zchat.connect(world.url, name="bob", person=b"b" * 16) as bob:
         assert [(info.room, info.unread) for info in bob.rooms()] == [("lobby", 0), ("@alice", 0)]
+
+
+# What is posted leaves in frames of many -----------------------------------------------------------------------------
+
+
+@pytest.fixture(name="frames")
+def _frames(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The texts of each frame of sends that leaves."""
+    found: list[list[str]] = []
+    transmit = Link._transmit
+
+    def noted(link: Link, frames: list[bytes]) -> None:
+        requests = [codec.decode_requests(frame) for frame in frames]
+        found.extend(texts for some in requests if (texts := [one.text for one in some if isinstance(one, Send)]))
+        transmit(link, frames)
+
+    monkeypatch.setattr(Link, "_transmit", noted)
+    return found
+
+
+def test_what_is_posted_leaves_in_order_once_there_is_enough_or_the_program_waits(
+    alice: zchat.Client, frames: list[list[str]]
+) -> None:
+    texts = [str(number) for number in range(2 * BATCH + 10)]
+    tickets = [alice.post("lobby", text) for text in texts]
+    assert frames == [texts[:1], texts[1 : 1 + BATCH], texts[1 + BATCH : 1 + 2 * BATCH]]
+    alice.poll(0)
+    assert frames[3:] == [texts[1 + 2 * BATCH :]]
+    alice.wait(lambda: alice.session.waiting == 0 or None, 30, errors.TimedOut("they are not answered"))
+    found = [alice.outcome(ticket) for ticket in tickets]
+    assert [sent.seq for sent in found if isinstance(sent, Sent)] == list(range(1, len(texts) + 1))
+
+
+def test_what_is_said_alone_leaves_at_once(alice: zchat.Client, frames: list[list[str]]) -> None:
+    alice.send("lobby", "1")
+    alice.post("lobby", "2")
+    assert frames == [["1"], ["2"]]
+    alice.post("lobby", "3")
+    assert frames == [["1"], ["2"]]
+    alice.send("lobby", "4")  # with what waits, in order
+    assert frames == [["1"], ["2"], ["3", "4"]]
+    assert [message.text for message in alice.history("lobby")] == ["1", "2", "3", "4"]
+
+
+def test_what_was_posted_is_said_before_the_goodbye(world: World, alice: zchat.Client, bob: zchat.Client) -> None:
+    for number in range(10):
+        alice.post("lobby", str(number))
+    alice.close()
+    assert [message.text for message in bob.history("lobby")] == [str(number) for number in range(10)]
+
+
+def test_a_flood_is_heard_in_order_while_it_is_said(alice: zchat.Client, bob: zchat.Client) -> None:
+    lobby = bob.join("lobby")
+    count, said = 20_000, 0
+    found: list[int] = []
+    while len(found) < count:
+        while said < count and alice.session.sendable:
+            said += 1
+            alice.post("lobby", str(said))
+        alice.poll(0.0)
+        found += [int(message.text) for message in lobby.messages(timeout=0.001)]
+    assert found == list(range(1, count + 1))

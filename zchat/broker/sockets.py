@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import struct
 import sys
 import time
 from contextlib import ExitStack
@@ -10,7 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
 from zchat import errors
 from zchat.address import Address, BadAddress, check_port
@@ -182,7 +182,7 @@ def _xpub(ctx: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
 
 def _monitor(ctx: zmq.Context[zmq.Socket[bytes]], watched: zmq.Socket[bytes]) -> zmq.Socket[bytes]:
     """A socket that tells what happens to the connections of another."""
-    where = f"inproc://monitor-{watched.get(zmq.FD)}"
+    where = f"inproc://monitor-{int(watched.get(zmq.FD))}"
     watched.monitor(where, _MONITORED)
     monitor = ctx.socket(zmq.PAIR)
     # With a limit, the I/O thread waits for it to be drained once very many end at once, and whoever would drain it for
@@ -196,6 +196,7 @@ def monitored(monitor: zmq.Socket[bytes]) -> list[tuple[int, int]]:
     """The events that wait on a monitor, as (event, value); for DISCONNECTED the value is the descriptor."""
     found: list[tuple[int, int]] = []
     while int(monitor.get(zmq.EVENTS)) & zmq.POLLIN:
-        message: Any = recv_monitor_message(monitor, zmq.NOBLOCK)
-        found.append((int(message["event"]), int(message["value"])))
+        # What zmq.utils.monitor does; importing that would import asyncio.
+        event, value = struct.unpack("=Hi", monitor.recv_multipart(zmq.NOBLOCK)[0])
+        found.append((event, value))
     return found

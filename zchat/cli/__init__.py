@@ -4,83 +4,23 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
-from typing import Annotated
 
-import typer
-from typer._click.exceptions import (
-    ClickException,
-    NoArgsIsHelpError,
-)  # typer 0.28 ships its own click; pinned below 0.29
-
-from zchat import __version__
-from zchat.cli import (
-    ask,
-    backup,
-    broker,
-    check,
-    export,
-    history,
-    import_,
-    join,
-    ping,
-    restore,
-    rooms,
-    search,
-    send,
-    tail,
-    who,
-)
 from zchat.cli.exits import FAILURE, INTERRUPTED, OK, USAGE, code_of
 
-app = typer.Typer(
-    name="zchat",
-    help="Chat and pub/sub on ZeroMQ: numbered rooms, nothing missed, people and scripts as equals.",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-for module in (
-    broker,
-    join,
-    send,
-    tail,
-    history,
-    search,
-    who,
-    rooms,
-    ask,
-    ping,
-    export,
-    import_,
-    backup,
-    restore,
-    check,
-):
-    app.command(module.NAME)(module.command)
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        print(f"zchat {__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def _root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it.")] = False,
-) -> None:
-    pass
+GARBAGE = 50_000
+"""Objects made, less those gone, between two looks of the garbage collector: short commands end before the first."""
 
 
 def main() -> None:
     """Runs the command line, and ends the process with its exit code; errors are one line on stderr."""
+    gc.set_threshold(GARBAGE)
     _open_standard_streams()
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    gc.freeze()  # as it ends, Python would look through all that was ever imported
+    sys.exit(code)
 
 
 def _open_standard_streams() -> None:
@@ -93,6 +33,14 @@ def _open_standard_streams() -> None:
 
 def run(arguments: list[str]) -> int:
     """Runs one command; gives its exit code."""
+    from typer import Abort
+    from typer._click.exceptions import (
+        ClickException,
+        NoArgsIsHelpError,
+    )  # typer 0.28 ships its own click; pinned below 0.29
+
+    from zchat.cli.commands import app
+
     try:
         code = app(arguments, standalone_mode=False)
         sys.stdout.flush()
@@ -104,7 +52,7 @@ def run(arguments: list[str]) -> int:
         else:
             _say(f"{' '.join(error.format_message().split()).rstrip('.')} (see: {where} --help)")
         return USAGE
-    except (KeyboardInterrupt, typer.Abort):
+    except (KeyboardInterrupt, Abort):
         return INTERRUPTED
     except Exception as error:
         from zchat.address import BadAddress

@@ -13,8 +13,6 @@ from zchat.cli.options import Patience, Url, visitor
 if TYPE_CHECKING:
     from zchat.client.sync import Client
 
-NAME = "ask"
-
 
 def command(
     word: Annotated[str, typer.Argument(metavar="[day|date|time]", show_default=False)] = "",

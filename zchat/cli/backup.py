@@ -9,8 +9,6 @@ import typer
 
 from zchat.cli.options import Data, data_folder
 
-NAME = "backup"
-
 
 def command(
     file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False)],

@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from zchat.messages import Message
     from zchat.store.base import Store
 
-NAME = "broker"
-
 GARBAGE = 50_000
 """Objects made, less those gone, between two looks of the garbage collector at the youngest."""
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from zchat.cli.exits import FAILURE, OK
 from zchat.cli.options import Data, Json, data_folder
 
-NAME = "check"
-
 
 def command(data: Data = None, json: Json = False) -> int:
     """Verifies all that a broker keeps; also while it runs.

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from zchat.client.sync import Client
     from zchat.messages import Message
 
-NAME = "export"
-
 
 class Format(StrEnum):
     """What is written."""

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from zchat.client.sync import Client
     from zchat.messages import Message
 
-NAME = "history"
-
 LIMIT = 50
 """Messages that are shown where nothing else is asked for."""
 

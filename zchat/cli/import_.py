@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from zchat.errors import ZchatError
     from zchat.store.base import Append
 
-NAME = "import"
-
 LONGEST = 1 << 20
 """Characters in a line at most."""
 
@@ -292,6 +290,7 @@ class _Speaker:
                 self._settle()
             ticket = self._client.post(entry.room, text)
             self._waiting.append((ticket, entry.line, number == len(texts)))
+        self._client.poll(0.0)  # the next line may be long in coming
         self._settle()
 
     def _settle(self) -> int:

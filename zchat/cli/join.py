@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from zchat.cli.chat import Chat
     from zchat.client.sync import Client
 
-NAME = "join"
-
 TAIL = 50
 """Messages of a room that are shown on a terminal to who was never in it."""
 

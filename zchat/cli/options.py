@@ -82,8 +82,6 @@ def known_person(name: str | None) -> bytes | None:
 
 def own_person(name: str) -> bytes:
     """The secret that owns a name for this user; says so if none can be kept."""
-    import secrets
-
     from zchat.cli.output import say
     from zchat.client import identity
 
@@ -91,7 +89,7 @@ def own_person(name: str) -> bytes:
         return identity.kept_person(name)
     except OSError as error:
         say(f"cannot keep what makes the name {name} yours ({error.strerror or error}): it is, until this ends")
-        return secrets.token_bytes(identity.SIZE)
+        return os.urandom(identity.SIZE)
 
 
 def login_name() -> str:

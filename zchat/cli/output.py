@@ -160,6 +160,8 @@ def _json(value: object) -> str:
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, list | tuple):
         return f"[{','.join(_json(one) for one in value)}]"
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{_json(key)}:{_json(one)}' for key, one in value.items())}}}"
     return str(value)
 
 

@@ -9,8 +9,6 @@ import typer
 
 from zchat.cli.options import Json, Patience, Url, visitor
 
-NAME = "ping"
-
 
 def command(
     count: Annotated[int, typer.Option("--count", min=1, metavar="N", help="How many.")] = 4,

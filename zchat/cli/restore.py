@@ -10,8 +10,6 @@ import typer
 
 from zchat.cli.options import Data, data_folder
 
-NAME = "restore"
-
 
 def command(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="What zchat backup made.", show_default=False)],

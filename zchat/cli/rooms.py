@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from zchat.cli.options import Json, Name, Patience, Url, visitor
 
-NAME = "rooms"
-
 
 def command(json: Json = False, name: Name = None, url: Url = None, connect_timeout: Patience = 5.0) -> None:
     """The rooms: name, people in it, the number of its last message, when that was, and how many you have not read.

@@ -10,8 +10,6 @@ from zchat.cli.exits import FAILURE, OK
 from zchat.cli.options import Json, Name, Patience, Url, known_person, visitor
 from zchat.cli.times import Since
 
-NAME = "search"
-
 MOST = 100
 """Messages that a broker looks up at a time."""
 

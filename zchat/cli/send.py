@@ -15,8 +15,6 @@ from zchat.cli.options import Name, Patience, Url, login_name, visitor
 if TYPE_CHECKING:
     from zchat.client.sync import Client
 
-NAME = "send"
-
 
 def command(
     room: Annotated[str, typer.Argument(metavar="ROOM", help="A room, or @NAME for a person.", show_default=False)],

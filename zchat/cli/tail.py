@@ -10,8 +10,6 @@ import typer
 from zchat.cli.exits import OK, TIMED_OUT
 from zchat.cli.options import Json, Patience, Resume, Url, visitor
 
-NAME = "tail"
-
 
 def command(
     rooms: Annotated[list[str], typer.Argument(metavar="ROOM...", show_default=False)],

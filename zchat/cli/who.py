@@ -8,8 +8,6 @@ import typer
 
 from zchat.cli.options import Json, Patience, Url, visitor
 
-NAME = "who"
-
 
 def command(
     room: Annotated[str, typer.Argument(metavar="[ROOM]", show_default=False)] = "",

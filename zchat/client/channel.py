@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-from zchat.messages import History, Read, Request, Search
+from zchat.messages import History, Read, Request, Search, Value
 
 RESERVE = 32
 """How much of the credit sends leave to other requests; what is asked beyond it waits."""
@@ -15,32 +14,27 @@ LOOKUPS = (Read, History, Search)
 """What the broker looks up: it allows a session one of these at a time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Transmit:
+class Transmit(Value, frozen=True):
     """Send these requests over DEALER."""
 
     requests: list[Request]
 
 
-@dataclass(frozen=True, slots=True)
-class OpenSub:
+class OpenSub(Value, frozen=True):
     """Connect a new SUB to this port of the broker's host."""
 
     port: int
 
 
-@dataclass(frozen=True, slots=True)
-class Subscribe:
+class Subscribe(Value, frozen=True):
     topic: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Unsubscribe:
+class Unsubscribe(Value, frozen=True):
     topic: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Reopen:
+class Reopen(Value, frozen=True):
     """Close both sockets and connect anew."""
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import unicodedata
 from pathlib import Path
 
@@ -32,7 +31,7 @@ def person(name: str) -> bytes:
     try:
         return kept_person(name)
     except OSError:
-        return secrets.token_bytes(SIZE)
+        return os.urandom(SIZE)
 
 
 def kept_person(name: str) -> bytes:
@@ -77,10 +76,10 @@ def _kept(path: Path) -> bytes:
     except FileNotFoundError:
         pass
     # Filled under another name, then linked: nobody ever reads half of it, and of two at once one wins.
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
     try:
         with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(secrets.token_bytes(SIZE))
+            file.write(os.urandom(SIZE))
         os.link(fresh, path)
     except FileExistsError:
         pass

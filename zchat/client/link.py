@@ -5,12 +5,11 @@ here.
 from __future__ import annotations
 
 import signal
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import zmq
-from zmq.utils.monitor import recv_monitor_message
 
 from zchat import codec, errors
 from zchat.address import Address, BadAddress
@@ -167,11 +166,12 @@ class Link:
     def _watch(self, now: float) -> None:
         monitor = self._monitor
         while monitor is not None and monitor is self._monitor and int(monitor.get(zmq.EVENTS)) & zmq.POLLIN:
-            message: Any = recv_monitor_message(monitor, zmq.NOBLOCK)
-            if message["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+            # What zmq.utils.monitor does; importing that would import asyncio.
+            event, _value = struct.unpack("=Hi", monitor.recv_multipart(zmq.NOBLOCK)[0])
+            if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 self._connected_at = now
                 self.session.connected(now)
-            elif message["event"] == zmq.EVENT_DISCONNECTED:
+            elif event == zmq.EVENT_DISCONNECTED:
                 # What came before the end is heard first: it may be why.
                 self._hear_rooms(now, LAST)
                 self._hear_replies(now, LAST)

@@ -7,11 +7,11 @@ unknown, and numbers begin anew under a new id.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections import deque
+from collections.abc import Iterable
 from math import inf
 
-from zchat.messages import Numbered
+from zchat.messages import Delete, Edit, Numbered, Send, Value
 
 GIVE_UP = 3600.0
 """Seconds after which a send is no longer retried, and said to be unknown."""
@@ -20,48 +20,45 @@ BACK = 1.0
 """Seconds at least before sending again what was refused: whatever is under way behind it is refused meanwhile."""
 
 
-@dataclass(slots=True)
-class Pending:
-    """A message that is not answered yet.
-
-    Attributes:
-        room: where, as the user gave it.
-        make: the request, given its number.
-        changes: whether it changes a message that was said before.
-        since: when it was first handed over; infinite before.
-    """
+class Pending(Value, frozen=True):
+    """A message that is not answered yet, and the ticket it is known by."""
 
     ticket: int
-    room: str
-    make: Callable[[int], Numbered]
-    changes: bool = False
-    since: float = inf
+    request: Numbered
 
 
-@dataclass(slots=True)
 class Outbox:
-    """A client's unanswered sends, by number."""
+    """A client's unanswered sends, by number.
 
-    _pending: dict[int, Pending] = field(default_factory=dict)
-    _tickets: int = 0
-    _last: int = 0  # the last number given out
-    _next: int = 1  # the next to be handed to the socket
-    _high: int = 0  # the highest that ever was
-    _flying: int = 0  # handed over on this connection and not answered, a number that was sent again each time
-    _not_before: float | None = None
+    Attributes:
+        number: the next to be given out.
+        first: the lowest not answered.
+    """
+
+    def __init__(self) -> None:
+        self.number = 1
+        self.first = 1
+        self._pending: dict[int, Pending] = {}
+        self._tickets = 0
+        self._next = 1  # the next to be handed to the socket
+        self._high = 0  # the highest that ever was
+        self._handed: deque[tuple[int, float]] = deque()  # up to which number they were first handed over, and when
+        self._flying = 0  # handed over on this connection and not answered, a number that was sent again each time
+        self._not_before: float | None = None
 
     def __len__(self) -> int:
         return len(self._pending)
 
     @property
-    def first(self) -> int:
-        """The lowest number not answered."""
-        return next(iter(self._pending), self._last + 1)
+    def fresh(self) -> int:
+        """How many were not handed over yet."""
+        return self.number - self._next
 
-    def add(self, room: str, make: Callable[[int], Numbered], *, changes: bool = False) -> int:
-        """Queues what is said in a room; gives the ticket it is known by."""
-        self._last += 1
-        self._pending[self._last] = Pending(self.ticket(), room, make, changes)
+    def add(self, request: Numbered) -> int:
+        """Queues what is said under the next number; gives the ticket it is known by."""
+        self._tickets += 1
+        self._pending[self.number] = Pending(self._tickets, request)
+        self.number += 1
         return self._tickets
 
     def ticket(self) -> int:
@@ -76,43 +73,43 @@ class Outbox:
             window: how many may be unanswered altogether.
             now: in seconds.
         """
-        if self._not_before is not None and now < self._not_before:
-            return []
-        self._not_before = None
+        if self._not_before is not None:
+            if now < self._not_before:
+                return []
+            self._not_before = None
         start = max(self._next, self.first)
-        taken = [
-            pending.make(n)
-            for n in range(start, min(start + window - self._flying, self._last + 1))
-            if (pending := self._pending.get(n)) is not None
-        ]
-        self._flying += len(taken)
-        for send in taken:
-            pending = self._pending[send.n]
-            pending.since = min(pending.since, now)
+        numbers = range(start, min(start + window - self._flying, self.number))
+        taken = [pending.request for n in numbers if (pending := self._pending.get(n)) is not None]
         if taken:
-            self._next = taken[-1].n + 1
-            self._high = max(self._high, taken[-1].n)
+            self._flying += len(taken)
+            last = taken[-1].n
+            self._next = last + 1
+            if last > self._high:
+                self._high = last
+                self._handed.append((last, now))
         return taken
 
     def due(self) -> float | None:
         """When there will be something to hand over; None if not for the time alone."""
-        return self._not_before if max(self._next, self.first) <= self._last else None
+        return self._not_before if max(self._next, self.first) < self.number else None
 
     def expires(self) -> float:
         """When the oldest will have been tried for too long; infinite if none is."""
-        return next((pending.since for pending in self._pending.values()), inf) + GIVE_UP
+        return (self._handed[0][1] if self._handed else inf) + GIVE_UP
 
     def answered(self, n: int) -> Pending | None:
         """The answer is that a number was used up: what it stood for, if it was waited for."""
-        self._flying = max(self._flying - 1, 0)
-        return self._pending.pop(n, None)
+        return next(iter(self.acked(n, 1)), None)
 
-    def acked(self, n: int, count: int) -> Iterator[Pending]:
-        """The answer is that so many numbers from one on were used up: what they stood for."""
-        for number in range(n, min(n + count, self._last + 1)):
-            pending = self.answered(number)
-            if pending is not None:
-                yield pending
+    def acked(self, n: int, count: int) -> list[Pending]:
+        """The answer is that so many numbers from one on were used up: what those stood for that were waited for."""
+        numbers = range(n, min(n + count, self.number))
+        found = [pending for number in numbers if (pending := self._pending.pop(number, None)) is not None]
+        self._flying = max(self._flying - len(numbers), 0)
+        self.first = next(iter(self._pending), self.number)
+        while self._handed and self._handed[0][0] < self.first:
+            self._handed.popleft()
+        return found
 
     def go_back(self, n: int, now: float, delay: float) -> None:
         """The answer is to send again from a number on, after a delay in seconds.
@@ -143,16 +140,34 @@ class Outbox:
     def void(self) -> list[Pending]:
         """The numbers of messages may have been used again: takes out what changes one and was not handed over yet."""
         waiting = [self._pending.pop(n) for n in list(self._pending) if n > self._high]
-        kept = [pending for pending in waiting if not pending.changes]
-        self._pending.update(enumerate(kept, self._high + 1))
-        self._last = self._high + len(kept)
-        return [pending for pending in waiting if pending.changes]
+        self._renumber(pending for pending in waiting if isinstance(pending.request, Send))
+        return [pending for pending in waiting if not isinstance(pending.request, Send)]
 
     def restart(self) -> list[Pending]:
         """The numbers begin anew, under a new client id. Gives what was under way: nobody knows what became of it."""
         unknown = [pending for n, pending in self._pending.items() if n <= self._high]
         kept = [pending for n, pending in self._pending.items() if n > self._high]
-        self._pending = dict(enumerate(kept, 1))
-        self._last, self._high = len(kept), 0
+        self._pending.clear()
+        self._handed.clear()
+        self.first, self._high = 1, 0
+        self._renumber(kept)
         self.again()
         return unknown
+
+    def _renumber(self, kept: Iterable[Pending]) -> None:
+        """Has these follow what was handed over."""
+        self.number = self._high + 1
+        for pending in kept:
+            self._pending[self.number] = Pending(pending.ticket, _numbered(pending.request, self.number))
+            self.number += 1
+
+
+def _numbered(request: Numbered, n: int) -> Numbered:
+    """The same under another number."""
+    match request:
+        case Send():
+            return Send(n, request.room, request.text, request.action)
+        case Edit():
+            return Edit(n, request.room, request.seq, request.text)
+        case Delete():
+            return Delete(n, request.room, request.seq)

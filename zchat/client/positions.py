@@ -6,7 +6,7 @@ lies between.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from zchat.messages import Event, Page
@@ -76,17 +76,28 @@ class Stream:
         """Learns that there are events up to a number."""
         self.target = max(self.target, head)
 
-    def offer(self, events: Iterable[Event]) -> Iterator[Event]:
+    def offer(self, events: Sequence[Event]) -> Sequence[Event]:
         """Takes events as they come; gives those whose turn it is, in order."""
+        if self.position is not None and not self._held:
+            last = self.position + len(events)
+            if [event.seq for event in events] == list(range(self.position + 1, last + 1)):  # as nearly always
+                self.position = last
+                self.reach(last)
+                return events
+        return self._sort_in(events)
+
+    def _sort_in(self, events: Iterable[Event]) -> list[Event]:
+        found: list[Event] = []
         for event in events:
             self.reach(event.seq)
             if self.position is not None and event.seq == self.position + 1:
                 self.position = event.seq
-                yield event
+                found.append(event)
                 if self._held:
-                    yield from self._next()
+                    found += self._next()
             elif (self.position is None or event.seq > self.position) and len(self._held) < HELD:
                 self._held[event.seq] = event
+        return found
 
     def page(self, page: Page) -> Iterator[Event | Lost]:
         """Takes a page that was read after a position, this one or one before; gives what is lost for good, and the
@@ -95,9 +106,9 @@ class Stream:
         self.reach(page.head)
         # A page leaves nothing out that is kept: what lies before its first event, or between two, can not be had.
         yield from self._pass(page.first - 1 if page.events else page.head)
-        for event in page.events:
-            yield from self._pass(event.seq - 1)
-            yield from self.offer((event,))
+        for run in _runs(page.events):
+            yield from self._pass(run[0].seq - 1)
+            yield from self.offer(run)
 
     def _pass(self, last: int) -> Iterator[Event | Lost]:
         """Goes on to a number, over what is missing."""
@@ -114,3 +125,10 @@ class Stream:
             yield event
         if self._held and self.position is not None and min(self._held) <= self.position:
             self._held = {seq: event for seq, event in self._held.items() if seq > self.position}
+
+
+def _runs(events: Sequence[Event]) -> Iterable[Sequence[Event]]:
+    """Events in runs without a hole."""
+    if events and events[-1].seq - events[0].seq == len(events) - 1:  # as nearly always
+        return [events]
+    return [[event] for event in events]

@@ -436,7 +436,8 @@ class Rooms:
                 self._reach(room, state.seq, now)
             else:
                 self._rosters.presence(room, state)
-        self.read_due(now)
+        if room.read_at is not None:
+            self.read_due(now)
 
     def private(self, told: Private, now: float) -> None:
         """Events of a private room came."""

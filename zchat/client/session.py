@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from functools import partial
 from math import isfinite
 
 from zchat import errors
@@ -59,6 +58,9 @@ from zchat.messages import (
     Welcome,
     Who,
 )
+
+BATCH = 128
+"""Messages that are worth a frame, though more might come to go with them."""
 
 PATIENCE = 5.0
 """Seconds for hello to be answered, before both sockets are opened anew."""
@@ -133,6 +135,7 @@ class Session:
         self._rooms = FollowedRooms(self._channel, self.events, token(16), positions, missed=missed)
         self._marks = Marks(self._channel)
         self._outbox = Outbox()
+        self._said_at = 0.0  # when the last message was queued
         self._asked: dict[int, Request] = {}
         self._resume: bytes | None = None
         self._stamp = stamp
@@ -153,7 +156,8 @@ class Session:
 
     def commands(self) -> Iterable[Command]:
         """Takes out what is to be done, in order."""
-        yield from self._channel.take()
+        self._transmit_sends(self._said_at)
+        return self._channel.take()
 
     @property
     def room_names(self) -> dict[str, str]:
@@ -186,6 +190,18 @@ class Session:
         """Whether another message may be queued: there is a bound, the broker's credit."""
         return len(self._outbox) < (self._welcome.credit if self._welcome else 1024)
 
+    @property
+    def pressing(self) -> bool:
+        """Whether what was queued last is better sent at once than with what comes next: nothing else is under way,
+        or there is enough for a frame.
+        """
+        return len(self._outbox) < 2 or self._outbox.fresh >= BATCH
+
+    @property
+    def text_limit(self) -> int:
+        """Bytes of a text at most."""
+        return self._welcome.text_limit if self._welcome else TEXT_LIMIT
+
     def due(self) -> float:
         """When `tick` must be called next, in the shell's seconds; infinite if nothing falls due."""
         times = [self._hello_due, self._hello_at, self._beat_late, self._outbox.expires(), self._rooms.due()]
@@ -202,14 +218,16 @@ class Session:
             begin: where to begin, if it is not followed yet.
             quiet: without being in its roster.
         """
+        self._transmit_sends(now)
         name = name.removeprefix("#")
-        if len(name) > NAME_LIMIT:
+        if _no_name(name):
             self.events.append(heard.NotEntered(name, errors.NameInvalid()))
         else:
             self._rooms.join(name, begin, quiet=quiet, now=now)
 
     def leave(self, name: str) -> int | None:
         """Follows a room no longer; gives the number of the request, None if it was not followed."""
+        self._transmit_sends(self._said_at)
         return self._rooms.leave(name.removeprefix("#"))
 
     def send(self, room: str, text: str, *, action: bool, now: float) -> int:
@@ -218,7 +236,7 @@ class Session:
         Args:
             room: a room, or `@NAME` for a person.
         """
-        return self._say(room, text, partial(Send, room=room, text=text, action=action), now)
+        return self._say(Send(self._outbox.number, room, text, action), text, now)
 
     def edit(self, room: str, text: str, *, seq: int, now: float) -> int:
         """Queues an edit of a message of one's own; see `send`.
@@ -226,24 +244,20 @@ class Session:
         Args:
             seq: its number; 0 for the last.
         """
-        return self._say(room, text, partial(Edit, room=room, seq=seq, text=text), now, changes=True)
+        return self._say(Edit(self._outbox.number, room, seq, text), text, now)
 
     def delete(self, room: str, *, seq: int, now: float) -> int:
         """Queues the deletion of a message of one's own; see `edit`."""
-        return self._say(room, "", partial(Delete, room=room, seq=seq), now, changes=True)
+        return self._say(Delete(self._outbox.number, room, seq), "", now)
 
-    def _say(self, room: str, text: str, make: Callable[[int], Numbered], now: float, *, changes: bool = False) -> int:
-        limit = self._welcome.text_limit if self._welcome else TEXT_LIMIT
-        size = len(text.encode(errors="replace"))
-        if size > limit or len(room) > NAME_LIMIT:  # the broker would cut us for a frame that is too long
+    def _say(self, request: Numbered, text: str, now: float) -> int:
+        problem = _unsayable(request.room, text, self.text_limit)
+        if problem is not None:
             ticket = self._outbox.ticket()
-            detail = f"the text has {size} bytes and {limit} are allowed: say it in parts"
-            problem = errors.TooLong(detail) if size > limit else errors.NameInvalid()
             self.events.append(heard.NotSent(ticket, problem))
             return ticket
-        ticket = self._outbox.add(room, make, changes=changes)
-        self._transmit_sends(now)
-        return ticket
+        self._said_at = now
+        return self._outbox.add(request)
 
     def mark(self, room: str, seq: int) -> None:
         """The person has read a room, by its name or id, up to a number: the broker is told so in a while."""
@@ -253,9 +267,10 @@ class Session:
         """Asks the broker something that may be asked again; the answer will be in `answers` under the number
         returned.
         """
+        self._transmit_sends(self._said_at)  # what was said before is said before
         request = make(self._channel.number())
         for field in ("room", "name", "word", "words"):
-            if len(getattr(request, field, "")) > NAME_LIMIT:
+            if _no_name(getattr(request, field, "")):
                 long = errors.TooLong(f"search for {NAME_LIMIT} characters at most") if field == "words" else None
                 self.answers[request_number(request)] = long or errors.NameInvalid()
                 return request_number(request)
@@ -437,9 +452,15 @@ class Session:
         self._marks.answered(getattr(item, "q", 0))
         match item:
             case Ack():
-                for behind, pending in enumerate(self._outbox.acked(item.n, item.count)):
-                    room, seq = item.room or pending.room, item.seq + behind if item.seq else 0
-                    self.events.append(heard.Sent(pending.ticket, room, seq, item.ms))
+                self.events += [
+                    heard.Sent(
+                        pending.ticket,
+                        item.room or pending.request.room,
+                        item.seq + pending.request.n - item.n if item.seq else 0,
+                        item.ms,
+                    )
+                    for pending in self._outbox.acked(item.n, item.count)
+                ]
             case Refused():
                 self._refused(item, now)
             case Fenced():
@@ -528,6 +549,28 @@ class Session:
             self._anew = self._rooms.anew
         if self._welcome is not None and len(self._outbox) and not self._anew:
             self._channel.say(*self._outbox.take(max(self._welcome.credit - RESERVE, 1), now))
+
+
+def _unsayable(room: str, text: str, limit: int) -> errors.Refusal | None:
+    """Why something cannot be said: the broker would cut us for a frame that is too long, and none could be made of
+    half a surrogate pair.
+    """
+    try:
+        size = len(text.encode())
+    except UnicodeEncodeError:
+        return errors.BadRequest("that is no text: UTF-8 cannot hold it")
+    if size > limit:
+        return errors.TooLong(f"the text has {size} bytes and {limit} are allowed: say it in parts")
+    return errors.NameInvalid() if _no_name(room) else None
+
+
+def _no_name(name: str) -> bool:
+    """Whether the broker need not be asked; see `_unsayable`."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return True
+    return len(name) > NAME_LIMIT
 
 
 def _beat(seconds: float) -> float:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import os
-import secrets
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
-from heapq import merge
-from itertools import chain
+from itertools import groupby, islice
 from math import ceil, inf
 from pathlib import Path
 from types import TracebackType
@@ -23,6 +20,7 @@ from zchat.client import identity
 from zchat.client.link import Link, Socket
 from zchat.client.positions import Begin
 from zchat.client.questions import Questions
+from zchat.client.queues import Queues
 from zchat.client.resume import ResumeFile
 from zchat.client.session import Session
 from zchat.messages import Message
@@ -147,22 +145,20 @@ class Client(Questions):
         if self.address.port == 0:
             raise address.BadAddress(f"{self.address} has no port to connect to: write the broker's, as it prints it")
         if person is None:
-            person = identity.person(name) if name is not None else secrets.token_bytes(identity.SIZE)
+            person = identity.person(name) if name is not None else os.urandom(identity.SIZE)
         self._resume = None if resume is None else ResumeFile(Path(resume))
         self._marking = missed
         self._saved_at = 0.0
         self._given: list[heard.Event] = []  # to the program, and not known to be handled yet
         kept = self._resume
         resumed = (kept.stamp, dict(kept.positions)) if kept is not None and kept.stamp is not None else None
-        self.session = Session(name, person, secrets.token_bytes, resumed, missed=missed)
+        self.session = Session(name, person, os.urandom, resumed, missed=missed)
         self._context: zmq.Context[Socket] = zmq.Context()
         self._link = Link(self._context, self.address, self.session)
         self._poller = zmq.Poller()
         self._watched: tuple[int, bool, *tuple[int, ...]] = (-1, True)
-        self._queues: dict[str, deque[tuple[int, heard.Event]]] = {}
-        self._queued = 0
+        self._queues = Queues()
         self._awaited: str | None = None  # the room whose events the program waits for; None for all
-        self._order = 0
         self._outcomes: dict[int, heard.Sent | heard.NotSent] = {}
         self._entered: dict[str, heard.Entered | heard.NotEntered] = {}
         self.banner = ""
@@ -298,9 +294,15 @@ class Client(Questions):
         return self._acked(self.post(room, text, action=action), timeout)
 
     def post(self, room: str, text: str, *, action: bool = False) -> int:
-        """Says something without waiting; gives a ticket for `outcome`. Wait while `session.sendable` is false."""
-        ticket = self.session.send(room, text, action=action, now=time.monotonic())
-        self._link.obey(time.monotonic())
+        """Says something without waiting; gives a ticket for `outcome`. Wait while `session.sendable` is false.
+
+        It leaves at once if nothing else is under way, else with what else is posted until there is enough for a
+        frame, or until whatever waits next: `poll`, `events`, `send`, ...
+        """
+        now = time.monotonic()
+        ticket = self.session.send(room, text, action=action, now=now)
+        if self.session.pressing:
+            self._link.obey(now)
         return ticket
 
     def edit(self, room: str, text: str, seq: int = 0, *, timeout: float | None = 30.0) -> heard.Sent:
@@ -370,12 +372,11 @@ class Client(Questions):
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
-            event = self._next(room)
-            if event is not None:
+            name = None if room is None else self._canonical(room)
+            while (event := self._next(name)) is not None:
                 self._given = [event]
                 yield event
                 self.handled()
-                continue
             self._check()
             left = None if deadline is None else deadline - time.monotonic()
             if left is not None and left <= 0:
@@ -384,29 +385,28 @@ class Client(Questions):
 
     def waiting(self) -> list[heard.Event]:
         """All events that wait, in order; they stay."""
-        return [event for _, event in merge(*self._queues.values(), key=lambda entry: entry[0])]
+        return self._queues.waiting()
 
     def drain(self) -> list[heard.Event]:
         """All events that wait, in order. Call `handled` when they are."""
         found = self._given = self.waiting()
         self._queues.clear()
-        self._queued = 0
         return found
 
     def handled(self) -> None:
         """All that was given so far has been handled: the resume file and the read marks say so."""
         self._given = []
+        if self._resume is None and not self._marking:
+            return
         now = time.monotonic()
-        if not self._queued or now >= self._saved_at + SAVING:
+        if not self._queues or now >= self._saved_at + SAVING:
             self._saved_at = now
             self._save()
 
     def _save(self) -> None:
-        if self._resume is None and not self._marking:
-            return
         places = self.session.positions()
         waiting: dict[str, int] = {}  # the first number of each room that is not handled yet
-        for event in [*self._given, *(event for _, event in chain(*self._queues.values()))]:
+        for event in [*self._given, *self._queues.waiting()]:
             span = heard.numbers(event)
             if span is not None:
                 if span[1] is None:
@@ -421,23 +421,13 @@ class Client(Questions):
         if self._resume is not None and self.session.stamp is not None:
             self._resume.save(self.session.stamp, positions)
 
-    def _next(self, room: str | None) -> heard.Event | None:
-        self._awaited = None if room is None else self._canonical(room)
-        if self._awaited is not None:
-            queue = self._queues.get(self._awaited)
-        else:
-            queue = min(self._queues.values(), key=lambda queue: queue[0][0], default=None)
-        if not queue:
-            return None
-        _, event = queue.popleft()
-        self._queued -= 1
-        if not queue:
-            self._queues = {name: queue for name, queue in self._queues.items() if queue}
-        return event
+    def _next(self, name: str | None) -> heard.Event | None:
+        self._awaited = name
+        return self._queues.take(name)
 
     def _backlog(self) -> int:
         """How much is kept of what the program waits for."""
-        return self._queued if self._awaited is None else len(self._queues.get(self._awaited, ()))
+        return len(self._queues) if self._awaited is None else self._queues.of(self._awaited)
 
     def _canonical(self, room: str) -> str:
         name = room.removeprefix("#")
@@ -462,11 +452,28 @@ class Client(Questions):
         self._watch((self._link.generation, self._backlog() < QUEUED, *fds))
         until = min(self._link.due() - now, inf if timeout is None else timeout)
         ready: dict[Any, int] = dict(self._poller.poll(ceil(min(max(until, 0.0), LONGEST) * 1000)))
+        self.take({one for one in ready if not isinstance(one, int)})
+        return {one for one in ready if isinstance(one, int)}
+
+    @property
+    def generation(self) -> int:
+        """Rises whenever `sockets` change."""
+        return self._link.generation
+
+    def sockets(self) -> list[Socket]:
+        """What another poller than `poll` watches for reading; see `Crowd`, `flush` and `take`."""
+        return self._link.sockets()
+
+    def flush(self) -> None:
+        """Has everything leave that was posted; `poll` does so by itself, another poller must before it waits."""
+        self._link.obey(time.monotonic())
+
+    def take(self, ready: set[Socket]) -> None:
+        """Takes in what has come to those of `sockets` that have something."""
         now = time.monotonic()
-        self._link.receive({one for one in ready if not isinstance(one, int)}, now)
+        self._link.receive(ready, now)
         self._link.tick(now)
         self._collect()
-        return {one for one in ready if isinstance(one, int)}
 
     def wait(self, found: Callable[[], T | None], timeout: float | None, late: errors.ZchatError) -> T:
         """Polls until something is found.
@@ -503,42 +510,41 @@ class Client(Questions):
 
     def _collect(self) -> bool:
         """Sorts what the session heard; says whether there was anything."""
-        before = self._order
-        while self.session.events:
-            event = self.session.events.popleft()
+        found = False
+        for place, run in groupby(self.session.events, _place):
+            if place is None:
+                self._settle(run)
+            else:
+                found = True
+                self._put(place, list(run))
+        self.session.events.clear()
+        return found
+
+    def _settle(self, run: Iterator[heard.Event]) -> None:
+        """Keeps what became of messages."""
+        self._outcomes.update((event.ticket, event) for event in run if isinstance(event, heard.Sent | heard.NotSent))
+        for ticket in list(islice(self._outcomes, max(len(self._outcomes) - QUEUED, 0))):
+            del self._outcomes[ticket]  # the program posts and never asks
+
+    def _put(self, room: str, run: list[heard.Event]) -> None:
+        self._queues.put(room, run)
+        for event in run:
             match event:
-                case heard.Sent() | heard.NotSent():
-                    self._outcomes[event.ticket] = event
-                    if len(self._outcomes) > QUEUED:  # a program that posts and never asks
-                        del self._outcomes[next(iter(self._outcomes))]
+                case heard.Said():  # looked for first: it is what most are
                     continue
                 case heard.Entered() | heard.NotEntered():
-                    self._entered[event.room] = event
+                    self._entered[room] = event
                 case heard.Connected():
                     self.banner = event.banner
-            self._order += 1
-            self._queued += 1
-            name = getattr(event, "room", "")
-            queue = self._queues.setdefault(name, deque())
-            queue.append((self._order, event))
-            # What the program waits for is bounded by not hearing more. That does not hold for the rest, nor for what
-            # comes over DEALER.
-            heard_on = name == self._awaited or (self._awaited is None and name[:1] not in ("", "@"))
-            if len(queue) > 2 * QUEUED and not heard_on:
-                _drop_oldest(queue)
-                self._queued -= 1
-        return self._order != before
+        # What the program waits for is bounded by not hearing more. That does not hold for the rest, nor for what
+        # comes over DEALER.
+        if room != self._awaited and (self._awaited is not None or room[:1] in ("", "@")):
+            self._queues.bound(room, 2 * QUEUED)
 
 
-def _drop_oldest(queue: deque[tuple[int, heard.Event]]) -> None:
-    """Drops the oldest of a queue; messages leave a gap in its place."""
-    _, oldest = queue.popleft()
-    place, second = queue[0]
-    lost, more = heard.numbers(oldest), heard.numbers(second)
-    if lost is not None:
-        first, last = lost
-        room = getattr(oldest, "room", "")
-        if more is None:  # it is nothing that is numbered: the gap takes its place
-            queue[0] = (place, heard.Gap(room, first, last))
-        else:
-            queue[0] = (place, heard.Gap(room, first, more[1] if last is not None else None))
+def _place(event: heard.Event) -> str | None:
+    """The room that an event is of, empty if it is of none; None if it is what became of a message."""
+    return None if isinstance(event, _OUTCOMES) else getattr(event, "room", "")
+
+
+_OUTCOMES = (heard.Sent, heard.NotSent)
