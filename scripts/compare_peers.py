@@ -43,7 +43,7 @@ except ModuleNotFoundError as missing:
     print(f"compare_peers: {missing.name} is not installed: run scripts/test once, it makes .venv", file=sys.stderr)
     sys.exit(2)
 
-WORKLOADS = ("W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8")
+WORKLOADS = ("W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8", "W9")
 PEERS = ("redis", "nats", "mosquitto", "ngircd", "threads")
 
 

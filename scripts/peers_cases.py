@@ -10,6 +10,7 @@ from scripts import peers_workloads as loads
 from scripts.peers_cli import helped, sent
 from scripts.peers_growth import TEN, Filled, following, grown, over_rooms
 from scripts.peers_idle import idle
+from scripts.peers_library import hearing, sending
 from scripts.peers_storm import storm
 from scripts.peers_workloads import Figures, Scale, Variant
 
@@ -19,7 +20,7 @@ class Case:
     """A workload at one size.
 
     Attributes:
-        workload: W1 to W8.
+        workload: W1 to W9.
         title: what is done.
         name: how much of it.
         variants: with which servers.
@@ -52,7 +53,7 @@ def cases(workloads: Sequence[str], peers: Sequence[str], scale: Scale, filled: 
     """The cases of workloads, with the peers that there are.
 
     Args:
-        workloads: of W1 to W8.
+        workloads: of W1 to W9.
         peers: of redis, nats, mosquitto, ngircd, threads.
         scale: how much is done.
         filled: where messages are stored before.
@@ -157,3 +158,5 @@ def _alone(scale: Scale) -> Iterator[Case]:
     )
     yield Case("W8", "starting the command line", "zchat --help", [loads.ZCHAT], lambda _variant: helped(scale))
     yield Case("W8", "starting the command line", "zchat send", [loads.ZCHAT], lambda _variant: sent(scale))
+    yield Case("W9", "the client library", "sends", [loads.ZCHAT], lambda _variant: sending(scale))
+    yield Case("W9", "the client library", "hears", [loads.ZCHAT], lambda _variant: hearing(scale))

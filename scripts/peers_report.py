@@ -38,6 +38,7 @@ KINDS = {
     "deliveries_per_s": Kind("deliveries/s", low=False),
     "cpu_us_per_message": Kind("CPU µs/message", places=1),
     "messages_per_s": Kind("messages/s", low=False),
+    "client_cpu_us_per_message": Kind("client CPU µs/message", places=1),
     "acked_per_s": Kind("acked/s", low=False),
     "p50_us": Kind("p50 µs"),
     "p99_us": Kind("p99 µs"),
@@ -76,6 +77,7 @@ NOTES = {
     "W7": "Two others talk in another room, a message every 10 ms, in a process of their own: their times are from send"
     " to arrival at both, before, and while all come back. All share this machine's cores with the load.",
     "W8": "CPU is user and system time of the command's own process.",
+    "W9": "One Python process with `zchat.connect`: posts with their acks, and `Room.messages`.",
 }
 """What must be known to read a workload's tables."""
 
@@ -90,7 +92,7 @@ class Measured:
     """All rounds of one case of a workload.
 
     Attributes:
-        workload: W1 to W8.
+        workload: W1 to W9.
         title: what is done.
         case: how much of it.
         rounds: of each variant by name, the figures of each round.

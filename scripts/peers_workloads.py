@@ -76,6 +76,7 @@ class Scale:
         rooms_many, stored, follows: of the growth: rooms there are, messages stored before, rooms that each follows.
         storm, missed: clients that are cut at once, and what is said meanwhile.
         commands: how often a command is run.
+        library: messages that the client library says, and hears.
         rounds: by default.
         tree: the checkout whose zchat is measured; this one by default.
     """
@@ -97,6 +98,7 @@ class Scale:
     storm: int = 2000
     missed: int = 50
     commands: int = 7
+    library: int = 200_000
     rounds: int = 5
     tree: Path | None = None
 
@@ -133,6 +135,7 @@ SMOKE = Scale(
     storm=15,
     missed=5,
     commands=1,
+    library=500,
     rounds=1,
 )
 

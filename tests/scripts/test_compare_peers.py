@@ -124,11 +124,13 @@ def test_growth_is_told_beside_the_smallest(tmp_path: Path) -> None:
         assert second[0]["ratio"] >= 0
 
 
-def test_storm_and_command_line(tmp_path: Path) -> None:
-    storm, helped, sent = measured(tmp_path, "--workload", "W7,W8", "--peers", "threads")
+def test_storm_command_line_and_library(tmp_path: Path) -> None:
+    storm, helped, sent, says, hears = measured(tmp_path, "--workload", "W7,W8,W9", "--peers", "threads")
     assert storm["rounds"]["zchat"][0]["recovered_s"] > 0
     for one in (helped, sent):
         assert one["rounds"]["zchat"][0]["cpu_ms"] > 0
+    for one in (says, hears):
+        assert one["rounds"]["zchat"][0]["messages_per_s"] > 0
 
 
 def test_chart_and_tables_are_written(tmp_path: Path) -> None:
