@@ -183,3 +183,11 @@ def test_stopped_followers_get_all_of_it_when_they_go_on(world: World) -> None:
         assert follower.ends() == 0
     for follower in followers:
         assert [line.split()[2] for line in follower.out.splitlines()] == [str(number) for number in range(2000)]
+
+
+def test_private_rooms_are_to_be_read_otherwise(world: World) -> None:
+    done = world.run("tail", "lobby", "@bob")
+    assert done.returncode == 1
+    assert done.stderr == (
+        "zchat: tail follows public rooms: `zchat history @bob` shows a private one, `zchat join` both\n"
+    )

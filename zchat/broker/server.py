@@ -76,6 +76,7 @@ class Server:
         self._connections = Connections()
         self._subscribers = Subscribers(TOPIC * settings.max_rooms_joined)
         self._watched: dict[int, Watcher] = {}
+        self._urgent = select.poll()  # what is watched, and nothing else
         self._given: deque[Input] = deque()
         self._pace = Pace()
         self._tidy_at = 0.0  # when the store has something to do if nobody else has
@@ -91,11 +92,13 @@ class Server:
     def watch(self, fd: int, read: Watcher) -> None:
         """Has a descriptor watched by the same poller; `read` is called when there is something, and gives inputs."""
         self._watched[fd] = read
+        self._urgent.register(fd, select.POLLIN)
         self._poller.register(fd, zmq.POLLIN)
 
     def unwatch(self, fd: int) -> None:
         """Undoes `watch`; harmless if it was not watched."""
         if self._watched.pop(fd, None) is not None:
+            self._urgent.unregister(fd)
             self._poller.unregister(fd)
 
     def give(self, item: Input) -> None:
@@ -134,7 +137,7 @@ class Server:
     def _wait_for_crowds(self) -> None:
         wait = self._pace.until - time.monotonic()
         if wait > 0:
-            select.select(list(self._watched), [], [], wait)
+            self._urgent.poll(wait * 1000)
 
     def close(self, linger: int = 500) -> None:
         """Lets go of sockets and store; what is under way to clients has `linger` milliseconds."""

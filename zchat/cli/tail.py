@@ -33,7 +33,11 @@ def command(
     from zchat.cli.output import say
     from zchat.cli.times import parse
     from zchat.client import events as heard
+    from zchat.errors import BadOption
 
+    private = next((room for room in rooms if room.startswith("@")), None)
+    if private is not None:
+        raise BadOption(f"tail follows public rooms: `zchat history {private}` shows a private one, `zchat join` both")
     moment = None if since is None else parse(since)
     deadline = None if timeout is None else time.monotonic() + timeout
     with visitor(url, connect_timeout, resume=resume) as client:
