@@ -52,7 +52,7 @@ class Settings:
     grace: float = 10.0
     silence: float = 60.0
     heartbeat: float = 30.0
-    heartbeats: float = 200.0
+    heartbeats: float = 30.0
     quiet: float = 1.0
     named_members: int = 100
     crowd_pause: float = 0.5

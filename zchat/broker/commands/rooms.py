@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 
-from zchat import errors, names
+from zchat import errors
 from zchat.broker.rooms import Room
 from zchat.broker.sessions import Session
 from zchat.messages import Done, Join, Joined, Leave, RoomInfo, RoomList, Rooms
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def join(hub: Hub, session: Session, request: Join) -> None:
     """Enters a room, made if it is not there."""
-    name = names.room(request.room)
+    name = hub.rooms.canonical(request.room)
     if name not in session.rooms and len(session.rooms) >= hub.settings.max_rooms_joined:
         raise errors.LimitReached("as many rooms as one session may follow: leave one first")
     room = hub.rooms.make(name, said=False)
@@ -33,7 +33,7 @@ def join(hub: Hub, session: Session, request: Join) -> None:
 
 def leave(hub: Hub, session: Session, request: Leave) -> None:
     """Follows a room no longer; leaving a room that one is not in is no error."""
-    hub.rooms.leave(session, names.room(request.room))
+    hub.rooms.leave(session, hub.rooms.canonical(request.room))
     hub.sessions.reply(session, Done(request.q))
 
 

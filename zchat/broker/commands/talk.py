@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from zchat import errors, names
+from zchat import errors
 from zchat.broker.rooms import Room
 from zchat.broker.sessions import Client, Session
 from zchat.broker.settings import RETRY_MS
@@ -119,7 +119,7 @@ def _problem(text: str, limit: int) -> errors.Refusal | None:
 def _room(hub: Hub, session: Session, wanted: str) -> Room:
     """Where something is said: the room is made if it is not there."""
     if not wanted.startswith("@"):
-        return hub.rooms.make(names.room(wanted))
+        return hub.rooms.make(hub.rooms.canonical(wanted))
     me = Member(session.person, session.name or "")
     room = hub.rooms.by_name.get(wanted)
     if room is not None and session.person in room.members:

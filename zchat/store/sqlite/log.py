@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from zchat.store.sqlite.cache import UPDATE_HEAD, Cache, Log
@@ -16,7 +17,11 @@ from zchat.store.sqlite.database import Database
 from zchat.store.sqlite.events import Room
 from zchat.store.sqlite.rows import event_row, pack, seal
 
-_INSERT_EVENT = "INSERT INTO events VALUES (?, ?, ?, ?, ?)"
+AT_ONCE = 50
+"""Events in one statement: each takes a third less so, and SQLite has allowed 999 values since ever."""
+
+_INSERT_ONE = "INSERT INTO events VALUES (?, ?, ?, ?, ?)"
+_INSERT_MANY = _INSERT_ONE + ", (?, ?, ?, ?, ?)" * (AT_ONCE - 1)
 
 
 @dataclass(slots=True)
@@ -47,14 +52,14 @@ def settle(db: Database, cache: Cache, touched: Iterable[Room] = ()) -> Callable
     """
     log = cache.log
     rooms = [(room, room.tail) for room in log.rooms | dict.fromkeys(touched)]
-    rows: list[Any] = []
+    rows: list[tuple[int, int, int, bytes, int]] = []
     heads: list[Any] = []
     for room, tail in sorted(rooms, key=lambda pair: pair[0].id):
         first = room.key(room.settled + 1)
         rows += [event_row(key, body, author, link) for key, (author, link, body) in enumerate(tail, first)]
         _, *columns, check = room.row()
         heads.append((*columns, check, room.id))
-    db.executemany(_INSERT_EVENT, rows)
+    _insert(db, rows)
     db.executemany(UPDATE_HEAD, heads)
     if cache.turn > log.settled:
         db.execute("DELETE FROM log WHERE turn <= ?", (cache.turn,))
@@ -70,3 +75,10 @@ def settle(db: Database, cache: Cache, touched: Iterable[Room] = ()) -> Callable
             room.tail = tail
 
     return undo
+
+
+def _insert(db: Database, rows: list[tuple[int, int, int, bytes, int]]) -> None:
+    whole = len(rows) - len(rows) % AT_ONCE
+    for first in range(0, whole, AT_ONCE):
+        db.execute(_INSERT_MANY, [*chain.from_iterable(rows[first : first + AT_ONCE])])
+    db.executemany(_INSERT_ONE, rows[whole:])
