@@ -148,7 +148,7 @@ def test_chart_and_tables_are_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("--workload", "W9"),
+        ("--workload", "W0"),
         ("--peers", "icq"),
         ("--rounds", "0"),
         ("--quick",),
