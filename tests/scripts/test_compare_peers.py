@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import re
 import socket
 import subprocess
 import sys
@@ -350,3 +351,12 @@ def test_bars_are_on_the_side_of_who_costs_less() -> None:
     middle = plot.LEFT + (plot.WIDTH - plot.LEFT - plot.RIGHT) / 2
     dearer, cheaper = (float(one.get("x") or 0) for one in bars)
     assert cheaper < middle == dearer
+
+
+def test_the_commands_in_the_document_can_be_run() -> None:
+    page = (SCRIPT.parent.parent / "docs" / "BENCHMARKS.md").read_text()
+    commands = re.findall(r"^scripts/compare_peers\.py(.*)$", page, re.MULTILINE)
+    assert len(commands) >= 2
+    for command in commands:
+        compare.parser().parse_args(command.split())
+    assert (SCRIPT.parent.parent / "docs" / "benchmarks.svg").is_file()
