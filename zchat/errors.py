@@ -61,6 +61,14 @@ class DataUnusable(ZchatError):
     """A data folder, or a file for one, cannot be used: another broker has it, it is newer, or it is none."""
 
 
+class KeyUnusable(ZchatError):
+    """A file with a key cannot be used: others may read it, it is none, or it cannot be made."""
+
+
+class BrokerChanged(ZchatError):
+    """The broker at an address is not the one that was there before: it has another key."""
+
+
 class Refusal(ZchatError):
     """The broker said no.
 
@@ -110,6 +118,11 @@ class LimitReached(Refusal):
     says = "the broker's limit is reached"
 
 
+class QuotaReached(LimitReached):
+    code = "quota-reached"
+    says = "as much as the broker keeps of it: delete something, or ask the operator for more"
+
+
 class TooSlow(Refusal):
     code = "too-slow"
     says = "the search took too long: narrow it down by a room, a name, a time or one more word"
@@ -124,6 +137,11 @@ class NameNeeded(Refusal):
 class NotAllowed(Refusal):
     code = "not-allowed"
     says = "not allowed"
+
+
+class NotAdmitted(NotAllowed):
+    code = "not-admitted"
+    says = "you are not let in: ask who runs the broker for a link"
 
 
 class NameTaken(NotAllowed):
@@ -163,6 +181,12 @@ class Busy(Refusal):
     code = "busy"
     retryable = True
     says = "too much at once: try again"
+
+
+class RateLimited(Refusal):
+    code = "rate-limited"
+    retryable = True
+    says = "too much in too short a time: wait a moment"
 
 
 # The broker's doing: it passes.

@@ -59,11 +59,13 @@ class Hello(Value, frozen=True, tag="hello"):
     Attributes:
         version: of the protocol.
         name: whom the session speaks as; None for one who only looks.
-        person: who owns the name; a secret, never shown to others.
+        person: who owns the name; a secret, never shown to others. Under CURVE it means nothing: there the key of the
+            connection says who it is.
         client: whose send numbers these are; a secret, never shown to others.
         fence: random; the client subscribes to the topic made of it (see codec.fence_topic).
         resume: the token of the session to resume, if there was one.
         stamp: the newest stamp seen; None for a client that saw none.
+        invite: the secret of a link, which lets the key of this connection in. Under CURVE only.
     """
 
     q: Number
@@ -74,6 +76,7 @@ class Hello(Value, frozen=True, tag="hello"):
     fence: Secret
     resume: Secret | None = None
     stamp: Stamp | None = None
+    invite: Secret | None = None
 
 
 class Join(Value, frozen=True, tag="join"):
@@ -191,11 +194,16 @@ class Mark(Value, frozen=True, tag="mark"):
 
 
 class Who(Value, frozen=True, tag="who"):
-    """Asks who is in a room, or with an empty room who is here at all; names after `after`, in order."""
+    """Asks who is in a room, or with an empty room who is here at all; names after `after`, in order.
+
+    Attributes:
+        away: also who is not here now, with when they were. Only with an empty room.
+    """
 
     q: Number
     room: str = ""
     after: str = ""
+    away: bool = False
 
 
 class Rooms(Value, frozen=True, tag="rooms"):
@@ -234,6 +242,51 @@ class Bye(Value, frozen=True, tag="bye"):
     q: Number
 
 
+class Link(Value, frozen=True, tag="link"):
+    """Asks for a link that lets others in.
+
+    Attributes:
+        room: where it leads.
+        uses: how many may come in by it, one at least.
+        seconds: how long it holds.
+        role: of who comes in by it: `member`, `moderator` or `owner`.
+    """
+
+    q: Number
+    room: str = LOBBY
+    uses: Number = 1
+    seconds: Number = 7 * 86400
+    role: str = "member"
+
+
+class Device(Value, frozen=True, tag="device"):
+    """Asks for a link that lets one more key in as this same person, once, within the hour."""
+
+    q: Number
+
+
+class Links(Value, frozen=True, tag="links"):
+    """Asks which links may still be used; those after `after`, by their id."""
+
+    q: Number
+    after: str = ""
+
+
+class Revoke(Value, frozen=True, tag="revoke"):
+    """Has a link let nobody in any more, or a person: all keys of that person, at once.
+
+    Attributes:
+        link: its id, as `links` tells it; empty for a person.
+        name: of the person; empty for a link.
+        undo: lets the person in again.
+    """
+
+    q: Number
+    link: str = ""
+    name: str = ""
+    undo: bool = False
+
+
 Request = (
     Hello
     | Join
@@ -252,6 +305,10 @@ Request = (
     | Ping
     | Heartbeat
     | Bye
+    | Link
+    | Device
+    | Links
+    | Revoke
 )
 
 
@@ -404,6 +461,7 @@ class Welcome(Value, frozen=True, tag="welcome"):
         vouched: whether the store vouches for the stamp that hello named; if not, numbers may have been used again.
         resumed: whether this is the session of before, its rooms joined still.
         private: this person's private rooms.
+        role: under CURVE what this person may do: `owner`, `moderator` or `member`; else empty.
     """
 
     q: Number
@@ -419,6 +477,7 @@ class Welcome(Value, frozen=True, tag="welcome"):
     resumed: bool
     banner: str = ""
     private: tuple[PrivateRoom, ...] = ()
+    role: str = ""
 
 
 class Fenced(Value, frozen=True, tag="fenced"):
@@ -452,7 +511,7 @@ class Joined(Value, frozen=True, tag="joined"):
 
 
 class Done(Value, frozen=True, tag="done"):
-    """The answer to leave, mark and bye."""
+    """The answer to leave, mark, revoke and bye."""
 
     q: Number
 
@@ -497,11 +556,16 @@ class Refused(Value, frozen=True, tag="refused"):
 
 
 class Failed(Value, frozen=True, tag="failed"):
-    """Another request was refused. q is 0 where the request could not be read."""
+    """Another request was refused. q is 0 where the request could not be read.
+
+    Attributes:
+        retry_ms: how long to wait before a retry, where one may succeed.
+    """
 
     q: Number
     code: str
     detail: str
+    retry_ms: Number = 0
 
 
 class Page(Value, frozen=True, tag="page"):
@@ -544,7 +608,12 @@ class Found(Value, frozen=True, tag="found"):
 
 
 class People(Value, frozen=True, tag="people"):
-    """The answer to who. `more`: ask on after the last name."""
+    """The answer to who. `more`: ask on after the last name.
+
+    Attributes:
+        seen: if it was asked who is away as well: for each name when that person was here last, milliseconds since 1970
+            UTC, and 0 for who is here now.
+    """
 
     q: Number
     room: str
@@ -552,6 +621,7 @@ class People(Value, frozen=True, tag="people"):
     count: Number
     names: tuple[str, ...]
     more: bool
+    seen: tuple[Number, ...] = ()
 
 
 class RoomInfo(Value, frozen=True):
@@ -575,6 +645,41 @@ class RoomList(Value, frozen=True, tag="roomlist"):
 
     q: Number
     rooms: tuple[RoomInfo, ...]
+    more: bool
+
+
+class Linked(Value, frozen=True, tag="linked"):
+    """The answer to link and device: `zchat://HOST:PORT/ROOM?key=KEY&invite=SECRET`."""
+
+    q: Number
+    link: str
+
+
+class LinkInfo(Value, frozen=True):
+    """A link that may still be used. Its secret is not kept.
+
+    Attributes:
+        id: what revokes it.
+        uses: how many may still come in by it.
+        ms: until when it holds, milliseconds since 1970 UTC.
+        by: who made it; empty for the broker itself.
+        device: whether it adds a key to the person who made it.
+    """
+
+    id: str
+    room: str
+    role: str
+    uses: Number
+    ms: Number
+    by: str
+    device: bool = False
+
+
+class LinkList(Value, frozen=True, tag="linklist"):
+    """The answer to links. `more`: ask on after the last id."""
+
+    q: Number
+    links: tuple[LinkInfo, ...]
     more: bool
 
 
@@ -641,6 +746,8 @@ Reply = (
     | Found
     | People
     | RoomList
+    | Linked
+    | LinkList
     | Told
     | Pong
     | Beat

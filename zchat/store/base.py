@@ -13,7 +13,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from zchat.messages import Ack, Deleted, Edited, Event, Message, Refused, Send, Stamp
+from zchat.messages import Ack, Deleted, Edited, Event, Message, Refused, Send, Stamp, Value
 
 LOOKBACK = 200
 """How many of a room's last events are looked through for a person's last message."""
@@ -29,10 +29,15 @@ class Member:
 
 @dataclass(slots=True, frozen=True)
 class NewRoom:
-    """A room to be made if it is not there. A private one has two members; if it is there, their names are noted."""
+    """A room to be made if it is not there. A private one has two members; if it is there, their names are noted.
+
+    Attributes:
+        founder: the person who makes it.
+    """
 
     room: str
     members: tuple[Member, ...] = ()
+    founder: bytes = b""
 
 
 class Append(Struct, frozen=True):
@@ -131,16 +136,78 @@ class ReadMark:
 
 @dataclass(slots=True, frozen=True)
 class KnownName:
-    """Who went by a name last.
+    """Whose a name is.
 
     Attributes:
         key: what is the same for all forms of the name.
         name: as it is shown.
+        until: if the person goes by another name now, when it gets free, in milliseconds since 1970 UTC; else 0.
+        seen: when its person was here last, in milliseconds since 1970 UTC.
     """
 
     key: str
     name: str
     person: bytes
+    until: int = 0
+    seen: int = 0
+
+
+class Account(Value, frozen=True, tag="account"):
+    """A person who was let in.
+
+    Attributes:
+        role: `owner`, `moderator` or `member`.
+        revoked: since when the person is not let in any more, in milliseconds since 1970 UTC; else 0.
+    """
+
+    person: bytes
+    role: str
+    revoked: int = 0
+
+
+class Device(Value, frozen=True, tag="device"):
+    """A key of 32 bytes, and whose it is."""
+
+    key: bytes
+    person: bytes
+
+
+class Invite(Value, frozen=True, tag="invite"):
+    """A link that lets somebody in. Its secret is not kept, only what follows from it.
+
+    Attributes:
+        id: what follows from its secret.
+        room, role: see messages.Link.
+        uses: how often it may still be used, one at least.
+        ms: until when it holds, in milliseconds since 1970 UTC.
+        by: who made it; empty for the broker itself.
+        person: whose account gets another key by it; empty for a link that makes an account.
+    """
+
+    id: bytes
+    room: str
+    role: str
+    uses: int
+    ms: int
+    by: bytes = b""
+    person: bytes = b""
+
+
+Record = Account | Device | Invite
+"""What is kept of who may come in. One of each kind is kept of each person, key and id: a new one replaces it."""
+
+
+@dataclass(slots=True, frozen=True)
+class Quotas:
+    """How much is kept. What goes beyond is refused with `quota-reached`, which uses the send number up.
+
+    Attributes:
+        person: bytes of events of one author, as they are kept.
+        room: bytes of events of one room.
+    """
+
+    person: int = 1 << 62
+    room: int = 1 << 62
 
 
 @dataclass(slots=True)
@@ -152,11 +219,13 @@ class Work:
     greetings: list[Greeting] = field(default_factory=list)
     marks: list[ReadMark] = field(default_factory=list)
     names: list[KnownName] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+    dropped: list[Record] = field(default_factory=list)  # these are no more
 
     @property
     def writes(self) -> bool:
         """Whether there is anything to be kept."""
-        return bool(self.rooms or self.sends or self.marks or self.names)
+        return bool(self.rooms or self.sends or self.marks or self.names or self.records or self.dropped)
 
 
 @dataclass(slots=True)
@@ -245,6 +314,7 @@ class RoomRecord:
         head: its last number, 0 if it has none. It outlives what was dropped.
         first: the number of the oldest event kept; head + 1 if none is.
         ms: when it last spoke, milliseconds since 1970 UTC; 0 if it never did.
+        founder: the person who made it.
     """
 
     room: str
@@ -252,6 +322,7 @@ class RoomRecord:
     members: tuple[Member, ...] = ()
     first: int = 1
     ms: int = 0
+    founder: bytes = b""
 
 
 @dataclass(slots=True, frozen=True)
@@ -360,7 +431,10 @@ class Store(Protocol):
         """Every room that is kept."""
 
     def names(self) -> list[KnownName]:
-        """Who went by which name last; the oldest first."""
+        """Whose each name is; the one that was noted longest ago first."""
+
+    def records(self) -> list[Record]:
+        """Who may come in."""
 
     def tidy(self, ms: int, *, idle: bool) -> float:
         """Does a little of what can wait: drops what is too old, indexes, writes back. Takes some milliseconds.
