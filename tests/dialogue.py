@@ -6,6 +6,7 @@ from itertools import count
 from typing import Any
 
 from zchat import codec, errors
+from zchat.broker.admission import Door
 from zchat.broker.effects import Effects, Level, Publication
 from zchat.broker.hub import Hub
 from zchat.broker.inputs import FenceMoved, Gone, Input, Now, Received
@@ -46,11 +47,11 @@ class Dialogue:
         logged: all lines so far.
     """
 
-    def __init__(self, store: MemoryStore | None = None, **settings: Any) -> None:
+    def __init__(self, store: MemoryStore | None = None, door: Door | None = None, **settings: Any) -> None:
         self.settings = Settings(banner="hello", **settings)
         self.store = store or MemoryStore()
         self._secrets = count(1)
-        self.hub = Hub(self.settings, self.store.rooms(), self.store.names(), self.secret)
+        self.hub = Hub(self.settings, self.store.rooms(), self.store.names(), self.secret, door, self.store.records())
         self.clock = 1000.0
         self.ms = DAY
         self.broken = False
@@ -98,6 +99,10 @@ class Dialogue:
     def passes(self, seconds: float, step: float = 0.5) -> list[Effects]:
         """Turns in which nothing comes in, until so many seconds have passed."""
         return [self.turn(after=step) for _ in range(round(seconds / step))]
+
+    def month_passes(self) -> None:
+        """So long that the names of who is away are free again."""
+        self.ms += 31 * 24 * 3600 * 1000
 
     def published(self, room: str = "lobby") -> Published:
         """What the last turn published to a room."""

@@ -11,9 +11,10 @@ import socket
 import struct
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import count
+from pathlib import Path
 from threading import Thread
 from typing import Any, TypeVar
 
@@ -22,10 +23,14 @@ import zmq
 from zchat import codec
 from zchat.address import Address
 from zchat.broker import sockets
+from zchat.broker.admission import Door, Mode
+from zchat.broker.entrance import Entrance
 from zchat.broker.inputs import Input, Shutdown
+from zchat.broker.keys import broker_keys
 from zchat.broker.logs import RateLimit
 from zchat.broker.server import Server
 from zchat.broker.settings import Settings
+from zchat.keyfiles import Keypair
 from zchat.messages import (
     VERSION,
     Ack,
@@ -92,27 +97,51 @@ class _Lines(logging.Handler):
 class Broker:
     """A broker in a thread.
 
+    Args:
+        folder: where its keys are: has it speak CURVE.
+
     Attributes:
+        key: its public key; empty on plaintext.
+        owner_link: by which the first owner comes in.
         lines: what it logged.
         crash: what ended it, if anything did.
         heard: what its console would show.
     """
 
-    def __init__(self, store: Store | None = None, bind: str = "127.0.0.1", **settings: Any) -> None:
+    def __init__(
+        self,
+        store: Store | None = None,
+        bind: str = "127.0.0.1",
+        folder: Path | None = None,
+        mode: Mode = Mode.INVITE,
+        authorized: Mapping[bytes, str] | None = None,
+        **settings: Any,
+    ) -> None:
         self.lines: list[str] = []
         self.crash: BaseException | None = None
         self.heard: list[tuple[str, str]] = []
         self._context = sockets.context()
-        self._sockets = sockets.bind(self._context, Address(bind, 0), None, 0.0)
+        keys = broker_keys(folder / "keys") if folder is not None else None
+        at = settings.pop("port", 0)
+        secret = keys.secret if keys is not None else None
+        self._sockets = sockets.bind(self._context, Address(bind, at), None, PATIENCE, secret=secret)
         self.address = self._sockets.address
         self.pub_port = self._sockets.pub_port
+        self.key = keys.public if keys is not None else b""
+        entrance = None
+        if folder is not None:
+            door = Door(self.address, self.key, mode, authorized or {})
+            entrance = Entrance(door, folder / "keys", folder)
         made = Settings(**{"pub_port": self.pub_port, **settings})
         self.server = Server(
             made,
             store or MemoryStore(),
             self._sockets,
             lambda room, message: self.heard.append((room, message.text)),
+            entrance=entrance,
         )
+        admission = self.server.hub.admission
+        self.owner_link = entrance.owner_link(admission) if entrance is not None and admission is not None else None
         self._given: deque[Input] = deque()
         self._woken, self._wake = os.pipe()
         self.server.watch(self._woken, self._take)
@@ -165,9 +194,14 @@ class Broker:
 
 
 class Client:
-    """An honest client on raw ZeroMQ sockets."""
+    """An honest client on raw ZeroMQ sockets.
 
-    def __init__(self, made: Context, broker: Broker, name: str | None) -> None:
+    Args:
+        keys: of its own, if the broker speaks CURVE.
+    """
+
+    def __init__(self, made: Context, broker: Broker, name: str | None, keys: Keypair | None = None) -> None:
+        self.keys = keys
         self.broker = broker
         self.name = name
         self.person, self.client, self.fence = (secrets.token_bytes(16) for _ in range(3))
@@ -176,6 +210,7 @@ class Client:
         self.published: deque[tuple[str, Published]] = deque()
         self.k = 0
         self.n = 0
+        self.sub_waits = True  # whether SUB is opened anew with each hello
         self._context = made
         self._unique = count()
         self.dealer = self._socket(zmq.DEALER, broker.address)
@@ -186,6 +221,10 @@ class Client:
         made.linger = 0
         made.ipv6 = address.six
         made.rcvhwm = made.sndhwm = 0
+        made.reconnect_ivl = 20
+        if self.keys is not None:
+            made.curve_serverkey = self.broker.key
+            made.curve_publickey, made.curve_secretkey = self.keys.public, self.keys.secret
         made.connect(str(address))
         return made
 
@@ -243,6 +282,9 @@ class Client:
         self.asks(Hello(**fields))
         welcome = self.hears(Welcome)
         self.token = welcome.session
+        if self.keys is not None and self.sub_waits:  # what was told to stay out never tries again
+            self.sub.close(0)
+            self.sub = self._socket(zmq.SUB, self.broker.address.at(self.broker.pub_port))
         return welcome
 
     def joins(self, room: str = "lobby") -> Joined:
@@ -376,14 +418,14 @@ class Wires:
         self._open: list[Broker | Client | Raw] = []
 
     def broker(self, store: Store | None = None, bind: str = "127.0.0.1", **settings: Any) -> Broker:
-        """Starts a broker."""
+        """Starts a broker; see `Broker`."""
         made = Broker(store, bind, **settings)
         self._open.append(made)
         return made
 
-    def stranger(self, broker: Broker, name: str | None = None) -> Client:
+    def stranger(self, broker: Broker, name: str | None = None, keys: Keypair | None = None) -> Client:
         """A client that has said nothing yet."""
-        made = Client(self._context, broker, name)
+        made = Client(self._context, broker, name, keys)
         self._open.append(made)
         return made
 

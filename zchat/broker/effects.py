@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from zchat.messages import Reply, State
-from zchat.store.base import Store
+from zchat.store.base import Invite, Store
 
 
 class Level(enum.IntEnum):
@@ -63,6 +63,10 @@ class Effects:
         replies: by peer, in order.
         lookups: what is to be looked up and sent.
         cuts: peers whose connection is to be cut.
+        shut: keys of which every connection to the PUB port is to be cut.
+        over: peers that have no session any more, and for how many seconds their connection may last without.
+        used: ids of links that somebody came in by.
+        given: links of the broker's folder that are kept now.
         log: lines for the operator.
     """
 
@@ -70,6 +74,10 @@ class Effects:
     replies: dict[bytes, list[Reply]] = field(default_factory=dict)
     lookups: list[Lookup] = field(default_factory=list)
     cuts: list[bytes] = field(default_factory=list)
+    shut: list[bytes] = field(default_factory=list)
+    over: list[tuple[bytes, float]] = field(default_factory=list)
+    used: list[bytes] = field(default_factory=list)
+    given: list[Invite] = field(default_factory=list)
     log: list[Log] = field(default_factory=list)
 
     def reply(self, peer: bytes | None, item: Reply) -> None:

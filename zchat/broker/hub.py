@@ -13,17 +13,18 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby, zip_longest
 
 from zchat import codec, errors
+from zchat.broker.admission import Admission, Door
 from zchat.broker.commands import BATCHED, execute
 from zchat.broker.effects import Effects, Level
-from zchat.broker.inputs import Announce, FenceMoved, Gone, Input, Now, Received, Shutdown
+from zchat.broker.inputs import Announce, FenceMoved, Given, Gone, Input, Met, Now, Received, Shutdown
 from zchat.broker.marks import Marks
-from zchat.broker.people import Names
+from zchat.broker.people import RESERVED_DAYS, Names
 from zchat.broker.rooms import Room, Rooms, other_of
 from zchat.broker.sessions import Session, Sessions, called
 from zchat.broker.settings import RETRY_MS, Settings
 from zchat.broker.turn import Turn
 from zchat.codec import Malformed
-from zchat.messages import Ack, Closing, Notice, Numbered, Private, Refused, Request
+from zchat.messages import Ack, Closing, Done, Linked, Notice, Numbered, Private, Refused, Request
 from zchat.store.base import (
     Amend,
     Append,
@@ -32,11 +33,15 @@ from zchat.store.base import (
     Kept,
     KnownName,
     Outcome,
+    Record,
     Refusal,
     RoomRecord,
     Sending,
     Work,
 )
+
+LET_OUT = 0.5
+"""Seconds that a connection lasts after its person was let out: so long the reason has to get there."""
 
 OPERATOR = "operator"
 """Whom the console speaks as: a reserved name."""
@@ -48,12 +53,15 @@ class Hub:
     Args:
         settings: bounds and times.
         kept: the rooms that the store keeps.
-        known: who went by which name last.
+        known: whose the names are.
         token: makes a secret of so many random bytes.
+        door: to whom it is open, under CURVE; None on plaintext.
+        records: what the store keeps of who may come in.
 
     Attributes:
         turn: the turn under way.
         rooms, sessions, names, marks: what there is.
+        admission: who may come in; None on plaintext.
         draining: whether it was told to stop.
     """
 
@@ -63,11 +71,15 @@ class Hub:
         kept: Iterable[RoomRecord],
         known: Iterable[KnownName],
         token: Callable[[int], bytes],
+        door: Door | None = None,
+        records: Iterable[Record] = (),
     ) -> None:
         self.settings = settings
         self.token = token
         self.turn = Turn(settings)
-        self.names = Names(known, settings.max_names)
+        self.admission = Admission(self.turn, records, door, token) if door is not None else None
+        # On plaintext anybody may be any number of persons, and lose them.
+        self.names = Names(self.turn, known, forgotten=RESERVED_DAYS if door is None else None)
         self.rooms = Rooms(self.turn, self.names, kept)
         self.marks = Marks(self.turn)
         self.sessions = Sessions(self.turn, self.rooms, self.names, self.marks)
@@ -76,7 +88,15 @@ class Hub:
         self._cut: set[bytes] = set()  # peers of which nothing more is heard until their connection has ended
         self._asked: dict[bytes, int] = {}  # requests of each peer in this turn
         self._sends: list[tuple[Session, Room | None, Sending]] = []
-        self._hellos: list[tuple[Session, int, Callable[[Greeted], None]]] = []
+        self._hellos: list[tuple[Session, int, Callable[[Greeted], None], bool]] = []
+        self._settled: list[tuple[Session, Linked | Done]] = []
+        self._recheck = False
+
+    def admit_by(self, door: Door) -> None:
+        """Goes by another door from now on: who may not come in by it any more has to leave with the next turn."""
+        if self.admission is not None:
+            self.admission.door = door
+            self._recheck = True
 
     # A turn ---------------------------------------------------------------------------------------------------------
 
@@ -96,6 +116,9 @@ class Hub:
             match item:
                 case Received():
                     self._received(item)
+                case Met(peer, key):
+                    if self.admission is not None:
+                        self.admission.met(peer, key)
                 case FenceMoved(fence, k, up=True):
                     self.sessions.fence_reached(fence, k)
                 case FenceMoved(fence):
@@ -103,20 +126,30 @@ class Hub:
                 case Gone(peer):
                     self._cut.discard(peer)
                     self.sessions.gone(peer)
+                    if self.admission is not None:
+                        self.admission.gone(peer)
                 case Announce(text):
                     self.sessions.tell_all(Notice(now.ms, OPERATOR, text))
+                case Given(invite):
+                    if self.admission is not None:
+                        self.admission.given(invite)
                 case Shutdown(text):
                     self.draining = True
                     self.sessions.tell_all(Closing(text))
+        if self._recheck and self.admission is not None:
+            self._recheck = False
+            for session in self.sessions.all():
+                if not self.admission.may_come(session.key):
+                    self.let_out(session)
         self.sessions.expire()
         work = self.turn.work
-        work.names += self.names.unsaved.values()
+        self.names.save(at_once=self.draining)
         self.marks.save(at_once=bool(work.greetings) or self.draining)
         return work
 
     def committed(self, outcome: Outcome) -> Effects:
         """What the turn leads to, its work having been committed, or a part of it."""
-        for (session, q, welcome), greeted in zip(self._hellos, outcome.greeted, strict=True):
+        for (session, q, welcome, _), greeted in zip(self._hellos, outcome.greeted, strict=True):
             if greeted is not None:
                 welcome(greeted)  # first, so that nobody hears anything in a private room before
             else:
@@ -132,10 +165,14 @@ class Hub:
                     n += len(part.events)
             if n <= send.last:
                 self._not_sent(session, range(n, send.last + 1))
+        for session, answer in self._settled:
+            self.sessions.reply(session, answer)
         for new in self.turn.work.rooms:
             self.rooms.by_name[new.room].kept = True
-        self.names.unsaved.clear()
+        self.names.saved()
         self.marks.saved()
+        if self.admission is not None:
+            self.admission.committed()
         return self._finish()
 
     def failed(self, error: errors.StoreUnavailable, greeted: Iterable[Greeted | None] = ()) -> Effects:
@@ -145,14 +182,19 @@ class Hub:
             error: why.
             greeted: the answers to the greetings, as far as there are any; the others may say hello again.
         """
-        for (session, q, welcome), known in zip_longest(self._hellos, greeted):
-            if known is not None:
+        for (session, q, welcome, new), known in zip_longest(self._hellos, greeted):
+            if known is not None and not new:
                 welcome(known)
             else:
                 self._not_greeted(session, q)
         for session, _room, send in self._sends:
             self._not_sent(session, range(send.n, send.last + 1))
+        for session, answer in self._settled:
+            self.turn.fail(session.peer, answer.q, errors.Unavailable())
+        self.names.failed()
         self.marks.failed()
+        if self.admission is not None:
+            self.admission.failed()
         self.turn.log(Level.WARNING, f"the store could not commit: {error}")
         return self._finish()
 
@@ -173,7 +215,7 @@ class Hub:
         """Seconds until something falls due, at most one: a longer sleep would count as a stall."""
         if self._jobs:
             return 0.0
-        due = min(self.sessions.due(), self.rooms.due(), self.marks.due())
+        due = min(self.sessions.due(), self.rooms.due(), self.marks.due(), self.names.due())
         return min(max(due - self.turn.clock, 0.0), 1.0)
 
     def _finish(self) -> Effects:
@@ -181,7 +223,7 @@ class Hub:
         self.rooms.publish_heads()
         self.turn.finish()
         self._release_jobs()
-        self._sends, self._hellos = [], []
+        self._sends, self._hellos, self._settled = [], [], []
         return self.turn.take()
 
     # Requests -------------------------------------------------------------------------------------------------------
@@ -224,12 +266,36 @@ class Hub:
                     self.turn.fail(peer, request.q, problem)
 
     def greet(
-        self, session: Session, peer: bytes, q: int, greeting: Greeting, welcome: Callable[[Greeted], None]
+        self,
+        session: Session,
+        peer: bytes,
+        q: int,
+        greeting: Greeting,
+        welcome: Callable[[Greeted], None],
+        *,
+        new: bool,
     ) -> None:
-        """A session begins or comes back at a peer with hello number `q`; `welcome` is called after the commit."""
+        """A session begins or comes back at a peer.
+
+        Args:
+            q: the number of its hello.
+            welcome: called after the commit.
+            new: whether its person may come in only once that is kept.
+        """
         self.sessions.begin(session, peer)
         self.turn.work.greetings.append(greeting)
-        self._hellos.append((session, q, welcome))
+        self._hellos.append((session, q, welcome, new))
+
+    def let_out(self, session: Session) -> None:
+        """Ends a session whose person may not be here any more."""
+        if session.peer is not None:
+            self.turn.fail(session.peer, 0, errors.NotAdmitted("you are not let in here any more"))
+            self.turn.effects.over.append((session.peer, LET_OUT))
+        self.sessions.end(session)
+
+    def settle(self, session: Session, answer: Linked | Done) -> None:
+        """Answers a request once the turn's work is kept; if it cannot be, the request is refused."""
+        self._settled.append((session, answer))
 
     # Sends ----------------------------------------------------------------------------------------------------------
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from zchat.codec import Malformed
 from zchat.messages import Request, Value
+from zchat.store.base import Invite
 
 
 class Now(Value, frozen=True):
@@ -18,6 +19,13 @@ class Now(Value, frozen=True):
 
     clock: float
     ms: int
+
+
+class Met(Value, frozen=True):
+    """A peer came whose connection has shown that it has a key."""
+
+    peer: bytes
+    key: bytes
 
 
 class Received(Value, frozen=True):
@@ -47,10 +55,16 @@ class Announce(Value, frozen=True):
     text: str
 
 
+class Given(Value, frozen=True):
+    """Who may write the broker's folder gave a link out."""
+
+    invite: Invite
+
+
 class Shutdown(Value, frozen=True):
     """The broker is about to stop."""
 
     text: str
 
 
-Input = Received | FenceMoved | Gone | Announce | Shutdown
+Input = Met | Received | FenceMoved | Gone | Announce | Given | Shutdown

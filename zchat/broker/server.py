@@ -17,13 +17,19 @@ from typing import Any
 import zmq
 
 from zchat import codec, errors
-from zchat.broker.connections import Connections, Subscribers, cut
+from zchat.broker.admission import Answer
+from zchat.broker.connections import Connections, cut
 from zchat.broker.effects import Effects, Lookup
+from zchat.broker.entrance import Entrance
 from zchat.broker.hub import Hub
-from zchat.broker.inputs import FenceMoved, Gone, Input, Now, Received
+from zchat.broker.inflow import Inflow
+from zchat.broker.inputs import FenceMoved, Given, Gone, Input, Met, Now, Received
 from zchat.broker.pace import CROWD, Pace
+from zchat.broker.ports import Port
 from zchat.broker.settings import Settings
 from zchat.broker.sockets import Sockets, monitored
+from zchat.broker.subscribers import Subscribers
+from zchat.broker.zap import REQUESTS
 from zchat.messages import Failed, Message, Reply, Request
 from zchat.store import apart
 from zchat.store.base import Greeted, Store, Work
@@ -39,6 +45,9 @@ TOPIC = 128
 """Bytes of topics that a connection may subscribe to, for each room that it may follow. libzmq needs some 50 times
 as much memory.
 """
+
+LOOK = 0.5
+"""Seconds between two looks at connections which nobody vouches for, and at what came without having been shown."""
 
 TIDY_AGAIN = 5.0
 """Seconds until the store is asked again to tidy up what it could not."""
@@ -59,6 +68,7 @@ class Server:
         store: what keeps the rooms; the server closes it.
         sockets: the bound pair; the server closes it.
         said: called with room and message for everything said in public; None for nothing.
+        entrance: to whom it is open, if the sockets speak CURVE; else None.
     """
 
     def __init__(
@@ -67,14 +77,21 @@ class Server:
         store: Store,
         sockets: Sockets,
         said: Callable[[str, Message], None] | None = None,
+        entrance: Entrance | None = None,
     ) -> None:
-        self.hub = Hub(settings, store.rooms(), store.names(), secrets.token_bytes)
+        door, records = (None, ()) if entrance is None else (entrance.door, store.records())
+        self.hub = Hub(settings, store.rooms(), store.names(), secrets.token_bytes, door, records)
         self._settings = settings
         self._store = store
         self._sockets = sockets
         self._said = said
+        self._entrance = entrance
         self._connections = Connections()
-        self._subscribers = Subscribers(TOPIC * settings.max_rooms_joined)
+        self._subscribers = Subscribers(TOPIC * settings.max_rooms_joined, 2 * settings.max_sessions_person)
+        self._requests_port = Port(settings, settings.hello_wait, self._has_session)
+        self._rooms_port = Port(settings, settings.fence_wait, self._has_fence)
+        self._inflow = Inflow(settings.credit * settings.text_limit + DRAIN)
+        self._look_at = 0.0
         self._watched: dict[int, Watcher] = {}
         self._urgent = select.poll()  # what is watched, and nothing else
         self._given: deque[Input] = deque()
@@ -86,6 +103,8 @@ class Server:
         # A socket costs a poller several system calls, a descriptor none. It tells only once of what came to a socket:
         # that is enough for those which are read to their end each time, and to which nothing is sent.
         self._monitors = {int(one.get(zmq.FD)) for one in (sockets.router_monitor, sockets.xpub_monitor)}
+        if sockets.zap is not None:
+            self._monitors.add(sockets.zap.fd)
         for fd in self._monitors:
             self._poller.register(fd, zmq.POLLIN)
 
@@ -114,11 +133,14 @@ class Server:
         """Waits until there is something to do, and does it. Returns at least once a second."""
         self._wait_for_crowds()
         pressing = self._given or self._connections.ending
-        wait = min(self.hub.wait(), max(self._tidy_at - time.monotonic(), 0.0))
+        now = time.monotonic()
+        wait = min(self.hub.wait(), max(min(self._tidy_at, self._look_at) - now, 0.0))
         ready: dict[Any, int] = dict(self._poller.poll(0 if pressing or not wait else int(wait * 1000) + 1))
         inputs: list[Input] = []
         if not self._monitors.isdisjoint(ready):
             self._drain_monitors()
+            if self._sockets.zap is not None:
+                self._sockets.zap.answer(self._may_connect)
         drained = True
         if self._sockets.router in ready or self._connections.ending:
             drained = self._drain_router(inputs)
@@ -133,6 +155,8 @@ class Server:
             inputs.append(self._given.popleft())
         self._execute(inputs)
         self._tidy(idle=not ready)
+        if self._look_at <= time.monotonic():
+            self._look()
 
     def _wait_for_crowds(self) -> None:
         wait = self._pace.until - time.monotonic()
@@ -144,6 +168,7 @@ class Server:
         try:
             self._store.close()  # first, so that whoever waits for the port finds the log free
         finally:
+            self._inflow.close()
             self._sockets.close(linger)
 
     # In ---------------------------------------------------------------------------------------------------------------
@@ -157,19 +182,24 @@ class Server:
                 peer = router.recv(_NOBLOCK)
             except zmq.Again:
                 return True
-            if peer in self._connections:
+            known = self._connections.get(peer)
+            if known is not None:
                 frame = router.recv()
             else:
                 first = router.recv(copy=False)
                 frame = first.bytes
                 # What ended before this connection began is noted first: its descriptor may be this one's.
                 self._drain_monitors()
-                self._connections.add(peer, first.get(zmq.SRCFD))
-            budget -= FRAME_COST + len(frame)
+                known = self._connections.add(peer, first.get(zmq.SRCFD))
+                if self._sockets.zap is not None:
+                    inputs.append(Met(peer, _key(first)))
+            size = FRAME_COST + len(frame)
             parts = 1
             while router.get(zmq.RCVMORE):
-                budget -= FRAME_COST + len(router.recv())
+                size += FRAME_COST + len(router.recv())
                 parts += 1
+            budget -= size
+            known.heard += size
             if not self._connections.is_cut(peer):
                 inputs.append(Received(peer, self._requests(frame, parts)))
         return False
@@ -198,6 +228,11 @@ class Server:
                 fd = frame.get(zmq.SRCFD)
             except zmq.ZMQError:  # libzmq unsubscribes for a connection that has ended: its monitor tells
                 continue
+            if fd not in self._subscribers:
+                self._drain_monitors()  # as for requests
+                key = _key(frame) if self._sockets.zap is not None else b""
+                if self._subscribers.add(fd, key) or not (self._sockets.zap is None or self._live(key)):
+                    log.warning("cut %s: it may not subscribe to anything, or not once more", cut(fd))
             if body[:1] == b"\0":
                 self._subscribers.unsubscribed(fd, len(body))
                 continue
@@ -210,16 +245,67 @@ class Server:
                 inputs.append(FenceMoved(*fence, up=True))
 
     def _drain_monitors(self) -> None:
-        for event, value in monitored(self._sockets.router_monitor):
-            if event == zmq.EVENT_DISCONNECTED:
-                self._connections.ended(value)
-            else:
-                log.warning("a connection ended before it spoke ZeroMQ")
-        for event, value in monitored(self._sockets.xpub_monitor):
-            if event == zmq.EVENT_DISCONNECTED:
-                self._subscribers.ended(value)
-            else:
-                log.warning("a connection to the PUB port ended before it spoke ZeroMQ")
+        clock = self.hub.turn.clock
+        for port, monitor, ended in (
+            (self._requests_port, self._sockets.router_monitor, self._connections.ended),
+            (self._rooms_port, self._sockets.xpub_monitor, self._subscribers.ended),
+        ):
+            for event, value in monitored(monitor):
+                if event == zmq.EVENT_ACCEPTED:
+                    port.accepted(value, clock)
+                elif event == zmq.EVENT_DISCONNECTED:
+                    port.ended(value)
+                    ended(value)
+                elif event == zmq.EVENT_ACCEPT_FAILED:
+                    port.full()
+                else:
+                    log.warning("a connection ended before it spoke ZeroMQ, or without a key that it needs")
+            for fd in port.crowded():
+                log.warning("cut %s: too many connections, and it has not said hello", cut(fd))
+
+    # Who may be connected ---------------------------------------------------------------------------------------------
+
+    def _may_connect(self, domain: bytes, key: bytes) -> Answer:
+        """What libzmq is told of a connection that has shown its key."""
+        admission = self.hub.admission
+        if admission is None:
+            return Answer.NO
+        if domain == REQUESTS:
+            return admission.knock(key)
+        if self._live(key):
+            return Answer.YES
+        return Answer.LATER if admission.may_come(key) else Answer.NO
+
+    def _live(self, key: bytes) -> bool:
+        """Whether a key has a session."""
+        admission = self.hub.admission
+        return admission is not None and any(one.key == key for one in self.hub.sessions.of(admission.person(key)))
+
+    def _has_session(self, fd: int) -> bool:
+        peer = self._connections.at(fd)
+        return peer is not None and self.hub.sessions.at(peer) is not None
+
+    def _has_fence(self, fd: int) -> bool:
+        fence = self._subscribers.fence(fd)
+        return fence is not None and self.hub.sessions.fenced(fence) is not None
+
+    def _look(self) -> None:
+        """Cuts who has said no hello in time, and who sends what never ends."""
+        self._look_at = time.monotonic() + LOOK
+        clock = self.hub.turn.clock
+        for port in (self._requests_port, self._rooms_port):
+            for fd in port.late(clock):
+                log.info("cut %s: it said no hello in time", cut(fd))
+        if self._entrance is not None:
+            for invite in self._entrance.take():
+                self.give(Given(invite))
+        if self._inflow.grew():
+            for port, heard in (
+                (self._requests_port, self._connections.heard()),
+                (self._rooms_port, self._subscribers.heard()),
+            ):
+                for fd in self._inflow.excessive({fd: heard.get(fd, 0) for fd in port.open}):
+                    log.warning("cut %s: it sends a message that does not end", cut(fd))
 
     # The turn ---------------------------------------------------------------------------------------------------------
 
@@ -229,6 +315,8 @@ class Server:
             effects = self.hub.committed(apart.commit(self._store, work))
         except errors.StoreUnavailable as error:
             effects = self.hub.failed(error, self._greeted(work))
+            if self._entrance is not None:
+                self._entrance.again()
         self._run(effects)
 
     def _greeted(self, work: Work) -> Sequence[Greeted | None]:
@@ -248,6 +336,10 @@ class Server:
 
     def _run(self, effects: Effects) -> None:
         stamp = self._store.stamp
+        for key in effects.shut:  # first: what is published below is not for them
+            if not self._live(key):
+                for fd in self._subscribers.of(key):
+                    cut(fd)
         times = 0
         for room, publication in effects.published.items():
             frames = codec.encode_published(room, stamp, publication.events, publication.states)
@@ -266,6 +358,15 @@ class Server:
             log.log(line.level, "%s%s", printable(line.text), f" from {address}" if address else "")
         for peer in effects.cuts:
             self._connections.cut(peer)
+        for peer, wait in effects.over:
+            known = self._connections.get(peer)
+            if known is not None and self._connections.at(known.fd) == peer:
+                self._requests_port.stranger(known.fd, self.hub.turn.clock + wait)
+        if self._entrance is not None:
+            for link in effects.used:
+                self._entrance.used(link)
+            for invite in effects.given:
+                self._entrance.kept(invite)
         if self._said is not None:
             for room, publication in effects.published.items():
                 for event in map(codec.decode_event, publication.events):
@@ -296,6 +397,11 @@ class Server:
             if error.errno != errno.EHOSTUNREACH:
                 raise
             self._connections.unreachable(peer)
+
+
+def _key(frame: zmq.Frame) -> bytes:
+    """The key that a frame's connection has shown."""
+    return bytes.fromhex(str(frame.get("User-Id")))
 
 
 def _ms() -> int:

@@ -41,6 +41,7 @@ class Session:
         sender: the client's public id.
         sends: its send numbers; None until the store has told them.
         fence: the random token of its fence topics.
+        key: that its connection has shown; empty on plaintext.
         hears: whether its SUB is connected; None while it has not been fenced over this connection.
         rooms: the rooms it follows, and whether it is in the roster of each.
         reading: whether something that is to be looked up is not answered yet.
@@ -55,6 +56,7 @@ class Session:
     client: bytes
     sender: bytes
     fence: bytes
+    key: bytes = b""
     sends: Client | None = None
     hears: bool | None = None
     rooms: dict[str, bool] = field(default_factory=dict)
@@ -109,6 +111,10 @@ class Sessions:
         """A person's sessions."""
         yield from self._persons.get(person, ())
 
+    def all(self) -> list[Session]:
+        """Every session."""
+        return list(self._tokens.values())
+
     def reply(self, session: Session, item: Reply) -> None:
         """Sends something to a session, if it is connected."""
         self._turn.effects.reply(session.peer, item)
@@ -161,6 +167,10 @@ class Sessions:
                 del table[key]
         mine = self._persons.get(session.person, set())
         mine.discard(session)
+        if session.key and not any(other.key == session.key for other in mine):
+            self._turn.effects.shut.append(session.key)
+        if session.peer is not None:
+            self._over(session.peer)
         if not mine:
             self._persons.pop(session.person, None)
             self._marks.left(session.person)
@@ -169,9 +179,13 @@ class Sessions:
         self._turn.log(Level.INFO, f"{called(session)} {'was lost' if lost else 'left'}", session.peer)
         session.peer = None
 
+    def _over(self, peer: bytes) -> None:
+        self._turn.effects.over.append((peer, self._turn.settings.hello_wait))
+
     def _supersede(self, session: Session) -> None:
         if session.peer is not None:
             self._turn.fail(session.peer, 0, errors.Superseded())
+            self._over(session.peer)
             self._peers.pop(session.peer, None)
             session.peer = None
 

@@ -28,6 +28,11 @@ class Settings:
         text_limit: in one message.
         grace: from a lost connection until its person is said to be lost; a session resumed before makes no noise.
         silence: after which a session that never fenced is over.
+        hello_wait: that a connection to the port for requests may last without a session.
+        fence_wait: the same for the PUB port: longer, since a client whose SUB alone has reconnected is told so only
+            when the old connection is known to have ended.
+        max_connections: to one port; below half of the descriptors that the system allows.
+        max_strangers: connections to one port without a session.
         heartbeat: between a client's heartbeats; stretched so that all clients together stay near `heartbeats` a
             second.
         quiet: after which a room that went quiet says its head once more.
@@ -43,6 +48,13 @@ class Settings:
         max_sessions, max_rooms, max_rooms_joined, max_private_rooms, max_marks: refused beyond; the last three per
             session, per person and per person.
         max_names: of people who were here; beyond it the oldest are forgotten.
+        max_names_person: of one person, with those that were given up in the last days.
+        max_sessions_person: of one person at a time: programs and devices.
+        max_accounts: of people who may come in, under CURVE.
+        max_keys_person: of one person: a key for each device.
+        max_links_person: that one person made and that may still be used.
+        max_uses: of one link.
+        max_link_life: seconds that a link may hold.
     """
 
     banner: str = BANNER
@@ -51,6 +63,10 @@ class Settings:
     text_limit: int = 16 * 1024
     grace: float = 10.0
     silence: float = 60.0
+    hello_wait: float = 2.25
+    fence_wait: float = 60.0
+    max_connections: int = 20_000
+    max_strangers: int = 2000
     heartbeat: float = 30.0
     heartbeats: float = 30.0
     quiet: float = 1.0
@@ -69,3 +85,10 @@ class Settings:
     max_private_rooms: int = 1000
     max_marks: int = 5000
     max_names: int = 100_000
+    max_names_person: int = 32
+    max_sessions_person: int = 64
+    max_accounts: int = 100_000
+    max_keys_person: int = 16
+    max_links_person: int = 100
+    max_uses: int = 10_000
+    max_link_life: int = 366 * 86400

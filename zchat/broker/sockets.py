@@ -14,6 +14,7 @@ import zmq
 
 from zchat import errors
 from zchat.address import Address, BadAddress, check_port
+from zchat.broker.zap import REQUESTS, ROOMS, Zap
 from zchat.codec import FRAME
 
 ZERO_COPY_RECV = 10
@@ -23,7 +24,9 @@ RETRY = 0.25
 """Seconds between two tries of --bind-wait."""
 
 _MONITORED = (
-    zmq.EVENT_DISCONNECTED
+    zmq.EVENT_ACCEPTED
+    | zmq.EVENT_ACCEPT_FAILED
+    | zmq.EVENT_DISCONNECTED
     | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
     | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
     | zmq.EVENT_HANDSHAKE_FAILED_AUTH
@@ -39,7 +42,9 @@ def context() -> zmq.Context[zmq.Socket[bytes]]:
 
 @dataclass(slots=True)
 class Sockets:
-    """The bound pair, and the monitors that tell whose connection ended."""
+    """The bound pair, the monitors that tell whose connection began and ended, and under CURVE who is asked whom to
+    let in.
+    """
 
     router: zmq.Socket[bytes]
     xpub: zmq.Socket[bytes]
@@ -47,6 +52,7 @@ class Sockets:
     xpub_monitor: zmq.Socket[bytes]
     address: Address
     pub_port: int
+    zap: Zap | None = None
 
     def close(self, linger: int) -> None:
         """Closes all; what is under way has `linger` milliseconds."""
@@ -56,6 +62,8 @@ class Sockets:
             one.close(0)
         self.router.close(linger)
         self.xpub.close(linger)
+        if self.zap is not None:
+            self.zap.close()
 
 
 def bind(
@@ -65,6 +73,7 @@ def bind(
     wait: float,
     *,
     insecure: bool = False,
+    secret: bytes | None = None,
 ) -> Sockets:
     """Takes both ports.
 
@@ -74,6 +83,7 @@ def bind(
         pub_port: where XPUB listens; None takes the next one, or any that is free if the first was 0.
         wait: seconds to try again for, while a port is taken.
         insecure: whether other machines may reach it, although nothing is encrypted.
+        secret: the broker's secret key, 32 bytes: has both speak CURVE. None for plaintext.
 
     Raises:
         errors.BindFailed: one of them is not to be had; the message names it and says what to do.
@@ -89,7 +99,7 @@ def bind(
         host = wanted.resolve()[0].host
     except BadAddress as error:
         raise errors.BindFailed(str(error)) from None
-    if not (insecure or Address(host, 0).loopback):
+    if secret is None and not (insecure or Address(host, 0).loopback):
         raise errors.BindFailed(
             f"{wanted} can be reached by other machines, and nothing is encrypted: anybody there could read and say"
             " everything; bind 127.0.0.1, or say --insecure if that is meant"
@@ -98,9 +108,12 @@ def bind(
     while True:
         with ExitStack() as undo:
             try:
-                router = undo.enter_context(_router(ctx))
+                zap = None if secret is None else Zap(ctx)
+                if zap is not None:
+                    undo.callback(zap.close)
+                router = undo.enter_context(_router(ctx, secret))
                 address = _take(router, Address(host, wanted.port))
-                xpub = undo.enter_context(_xpub(ctx))
+                xpub = undo.enter_context(_xpub(ctx, secret))
                 published = _take(xpub, Address(host, pub_port))
             except _Taken as error:
                 if time.monotonic() >= deadline:
@@ -114,6 +127,7 @@ def bind(
                     _monitor(ctx, xpub),
                     wanted.at(address.port),
                     published.port,
+                    zap,
                 )
         time.sleep(RETRY)  # noqa: TID251  # nothing tells when a port gets free, and nobody is served yet
 
@@ -146,11 +160,15 @@ def _take(taker: zmq.Socket[bytes], at: Address) -> Address:
     return at.at(int(endpoint.rstrip(b"\0").rpartition(b":")[2]))
 
 
-def _common(made: zmq.Socket[bytes]) -> zmq.Socket[bytes]:
+def _common(made: zmq.Socket[bytes], domain: bytes, secret: bytes | None) -> zmq.Socket[bytes]:
     made.linger = 0
     # Refuses ZMTP below 3, whose frames do not say over which descriptor they came; whatever begins with another
-    # byte than FF is taken for that. No ZAP handler is bound, so nobody else is asked or refused.
-    made.zap_domain = b"zchat"
+    # byte than FF is taken for that. On plaintext no ZAP handler is bound, so nobody else is asked or refused.
+    made.zap_domain = domain
+    if secret is not None:
+        made.curve_server = True
+        made.curve_secretkey = secret
+        made.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)  # with nobody to ask, nobody is let in
     made.rcvhwm = 0  # a finite one lets a peer abort the process (libzmq #3937); bounded by credit and by cutting
     made.maxmsgsize = FRAME  # per frame, and before any handshake
     made.handshake_ivl = 2000
@@ -166,15 +184,15 @@ def _common(made: zmq.Socket[bytes]) -> zmq.Socket[bytes]:
     return made
 
 
-def _router(ctx: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
-    router = _common(ctx.socket(zmq.ROUTER))
+def _router(ctx: zmq.Context[zmq.Socket[bytes]], secret: bytes | None) -> zmq.Socket[bytes]:
+    router = _common(ctx.socket(zmq.ROUTER), REQUESTS, secret)
     router.router_mandatory = True
     router.sndhwm = 64  # a peer that never reads pins no more than that; it is cut, its session kept
     return router
 
 
-def _xpub(ctx: zmq.Context[zmq.Socket[bytes]]) -> zmq.Socket[bytes]:
-    xpub = _common(ctx.socket(zmq.XPUB))
+def _xpub(ctx: zmq.Context[zmq.Socket[bytes]], secret: bytes | None) -> zmq.Socket[bytes]:
+    xpub = _common(ctx.socket(zmq.XPUB), ROOMS, secret)
     xpub.sndhwm = 4096  # twice the rooms a client may follow, all of which may speak in one turn
     xpub.xpub_verbose = True  # for the fence: a half-open old connection must not hide a new subscription
     return xpub
@@ -193,7 +211,9 @@ def _monitor(ctx: zmq.Context[zmq.Socket[bytes]], watched: zmq.Socket[bytes]) ->
 
 
 def monitored(monitor: zmq.Socket[bytes]) -> list[tuple[int, int]]:
-    """The events that wait on a monitor, as (event, value); for DISCONNECTED the value is the descriptor."""
+    """The events that wait on a monitor, as (event, value); of ACCEPTED and DISCONNECTED the value is the
+    descriptor.
+    """
     found: list[tuple[int, int]] = []
     while int(monitor.get(zmq.EVENTS)) & zmq.POLLIN:
         # What zmq.utils.monitor does; importing that would import asyncio.

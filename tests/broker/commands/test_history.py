@@ -227,6 +227,7 @@ def test_a_private_room_is_found_under_the_name_the_other_has_now(talk: Dialogue
     ann.says("psst", "@bob")
     bob.asks(Nick(1, "rob"))
     assert told(history(ann, "@rob")) == told(history(ann, "@bob")) == ["psst"]
+    talk.month_passes()
     other = talk.person("bob")  # somebody else
     assert told(history(ann, "@bob")) == ["psst"]
     ann.says("who is that?", "@bob")

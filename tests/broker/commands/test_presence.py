@@ -38,7 +38,8 @@ def test_taking_another_name(talk: Dialogue) -> None:
     for room in ("lobby", "den"):
         assert presences(talk.published(room)) == [Presence(2, 1, renamed=(("ann", "Anna"),))]
     assert ann.asks(Who(2)) == [People(2, "", talk.hub.rooms.everybody.version, 1, ("Anna",), more=False)]
-    talk.person("ann")  # another person, since the name is free
+    talk.month_passes()
+    talk.person("ann")  # another person, since the name is free by now
     ann.says("as Anna")
     assert "name='Anna'" in str(talk.published().events)
 
@@ -48,7 +49,9 @@ def test_taking_the_name_one_has_is_no_change(talk: Dialogue) -> None:
     assert ann.asks(Nick(1, "ANN")) == [Named(1, "Ann")]
     assert talk.effects.published == {}
     ann.asks(Nick(2, "Bob"))
-    talk.person("Ann")
+    ann.asks(Nick(3, "ann"))
+    assert ann.asks(Nick(4, "BOB")) == [Named(4, "Bob")]
+    assert talk.stranger().hello_fails(name="Ann") == "name-taken"  # it is kept for her
 
 
 @pytest.mark.parametrize(

@@ -245,7 +245,8 @@ def test_a_private_message_waits_for_who_is_away(talk: Dialogue) -> None:
     ann, bob = talk.person("ann"), talk.person("bob")
     bob.asks(Bye(1))
     ack = ann.says("are you there?", "@Bob")
-    talk.person("bob")  # the name is free, and another has it now
+    talk.month_passes()
+    talk.person("bob")  # the name is free by now, and another has it
     ann.says("who is that?", "@bob")
     welcome = bob.returns().hello(name=None)
     assert [(kept.room, kept.peer, kept.head) for kept in welcome.private] == [(ack.room, "ann", 1)]
@@ -358,11 +359,12 @@ def test_what_is_written_is_the_persons_whichever_client_and_name_it_was(talk: D
     ann = talk.person("ann")
     ann.says("from here")
     ann.asks(Bye(1))
+    talk.month_passes()
     eve = talk.person("ann")  # the name is another's now
     assert only_refused(eve.asks(Edit(1, "lobby", 1, "forged"))).code == "no-such-message"
     assert only_refused(eve.asks(Delete(2, "lobby", 0))).code == "no-such-message"
     back = talk.person("anna", person=ann.person)
-    assert back.asks(Edit(1, "lobby", 1, "from there")) == [Ack(1, "lobby", 2, DAY)]
+    assert back.asks(Edit(1, "lobby", 1, "from there")) == [Ack(1, "lobby", 2, talk.ms)]
     assert "name='anna'" in str(event(talk))
 
 
@@ -493,7 +495,8 @@ def test_by_a_name_that_is_anothers_now_the_last_said_to_that_one_is_meant(talk:
     ann, bob = talk.person("ann"), talk.person("bob")
     ann.says("to the first", "@bob")
     bob.asks(Bye(1))
+    talk.month_passes()
     other = talk.person("bob")
     room = ann.says("to the second", "@bob").room
-    assert ann.asks(Delete(3, "@bob", 0))[-1] == Ack(3, room, 2, DAY)
+    assert ann.asks(Delete(3, "@bob", 0))[-1] == Ack(3, room, 2, talk.ms)
     assert "Deleted" in str(other.heard)

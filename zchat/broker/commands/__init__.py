@@ -10,24 +10,28 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zchat import errors
-from zchat.broker.commands import clock, history, presence, rooms, sessions, talk
+from zchat.broker.commands import clock, history, links, presence, rooms, sessions, talk
 from zchat.broker.sessions import Session
 from zchat.codec import Malformed
 from zchat.messages import (
     Ask,
     Bye,
     Delete,
+    Device,
     Edit,
     Heartbeat,
     Hello,
     History,
     Join,
     Leave,
+    Link,
+    Links,
     Mark,
     Nick,
     Ping,
     Read,
     Request,
+    Revoke,
     Rooms,
     Search,
     Send,
@@ -66,6 +70,10 @@ TABLE: dict[type[Request], Command] = {
     Who: Command(presence.who),
     Nick: Command(presence.nick, named=True),
     Ask: Command(clock.ask),
+    Link: Command(links.link, named=True),
+    Device: Command(links.device),
+    Links: Command(links.links),
+    Revoke: Command(links.revoke, named=True),
     Ping: Command(sessions.ping),
     Heartbeat: Command(sessions.heartbeat),
     Bye: Command(sessions.bye),

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 def who(hub: Hub, session: Session, request: Who) -> None:
     """Who is in a room, or here at all."""
+    if request.away and not request.room:
+        _away(hub, session, request)
+        return
     roster = hub.rooms.everybody
     room = None
     if request.room:
@@ -36,13 +39,24 @@ def who(hub: Hub, session: Session, request: Who) -> None:
     hub.later(session, min(len(roster), hub.settings.page) + 1, answer)
 
 
+def _away(hub: Hub, session: Session, request: Who) -> None:
+    """Who is here, and who was."""
+
+    def answer() -> None:
+        found, more = hub.names.seen(request.after, hub.settings.page)
+        told, seen = tuple(one.name for one in found), tuple(one.ms for one in found)
+        hub.sessions.reply(session, People(request.q, "", 0, len(hub.names), told, more, seen))
+
+    hub.later(session, hub.settings.page, answer)
+
+
 def nick(hub: Hub, session: Session, request: Nick) -> None:
     """Goes by another name."""
     old = session.name
     if old is None:
         raise errors.NameNeeded
     name = hub.names.take(request.name, session.person)
-    hub.names.release(old)
+    hub.names.release(old, given_up=True)
     if name != old:
         hub.rooms.rename(session, name)
         hub.turn.log(Level.INFO, f"{old} is now {name}", session.peer)

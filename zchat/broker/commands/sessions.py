@@ -21,10 +21,19 @@ def hello(hub: Hub, peer: bytes, request: Hello) -> None:
         raise errors.WrongVersion(f"this broker speaks version {VERSION} of the protocol, not {request.version}")
     if hub.draining:
         raise errors.Draining
+    key, person, new = b"", request.person, False
+    if hub.admission is not None:
+        # Who it is the connection has shown: what hello says of it is not looked at.
+        key = hub.admission.key_at(peer) or b""
+        if not key:
+            raise errors.NotAdmitted
+        person, new = hub.admission.admit(key, request.invite)
     known = hub.sessions.of_client(request.client)
-    if known is not None and known.person != request.person:
+    if known is not None and known.person != person:
         raise errors.BadRequest("hello: the client is another person's")
-    session = _resumed(hub, request)
+    session = hub.sessions.resumable(request.resume) if request.resume is not None else None
+    if session is not None and (session.client, session.person, session.key) != (request.client, person, key):
+        session = None
     resumed = session is not None
     holder = hub.sessions.fenced(request.fence)
     if holder is not None and holder is not session and holder.client != request.client and holder.peer != peer:
@@ -32,7 +41,7 @@ def hello(hub: Hub, peer: bytes, request: Hello) -> None:
     if session is not None:
         hub.sessions.rebind(session, peer, request.fence)
     else:
-        session = _opened(hub, peer, request)
+        session = _opened(hub, peer, request, person, key)
     opened = session
 
     def welcome(greeted: Greeted) -> None:
@@ -42,24 +51,19 @@ def hello(hub: Hub, peer: bytes, request: Hello) -> None:
             hub.marks.came(opened.person, greeted.marks)
         hub.sessions.reply(opened, _welcome(hub, opened, request.q, greeted, resumed=resumed))
 
-    hub.greet(session, peer, request.q, Greeting(session.client, request.stamp, session.person), welcome)
+    hub.greet(session, peer, request.q, Greeting(session.client, request.stamp, session.person), welcome, new=new)
 
 
-def _resumed(hub: Hub, request: Hello) -> Session | None:
-    session = hub.sessions.resumable(request.resume) if request.resume is not None else None
-    if session is None or (session.client, session.person) != (request.client, request.person):
-        return None
-    return session
-
-
-def _opened(hub: Hub, peer: bytes, request: Hello) -> Session:
+def _opened(hub: Hub, peer: bytes, request: Hello, person: bytes, key: bytes) -> Session:
     if len(hub.sessions) >= hub.settings.max_sessions and not hub.sessions.make_room():
         raise errors.Busy("as many sessions as the broker allows: try again later")
-    name = None if request.name is None else hub.names.take(request.name, request.person)
+    if sum(1 for _ in hub.sessions.of(person)) >= hub.settings.max_sessions_person:
+        raise errors.LimitReached("as many programs at a time as one person may have here: end one first")
+    name = None if request.name is None else hub.names.take(request.name, person)
     hub.turn.log(Level.INFO, f"{name or 'a visitor'} connected", peer)
     # The public id follows from the secret one, so that a client is known by the same after any restart.
     sender = hashlib.blake2b(request.client, digest_size=8).digest()
-    return Session(hub.token(16), peer, name, request.person, request.client, sender, request.fence)
+    return Session(hub.token(16), peer, name, person, request.client, sender, request.fence, key)
 
 
 def _welcome(hub: Hub, session: Session, q: int, greeted: Greeted, *, resumed: bool) -> Welcome:
@@ -83,6 +87,7 @@ def _welcome(hub: Hub, session: Session, q: int, greeted: Greeted, *, resumed: b
         resumed=resumed,
         banner=settings.banner,
         private=private,
+        role=hub.admission.role(session.person) if hub.admission is not None else "",
     )
 
 

@@ -1,0 +1,98 @@
+"""What a peer may have of the broker, and when it is cut."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+
+import pytest
+from wires import GREETING, Raw, Wires, eventually, frame, ready
+
+from zchat import codec
+from zchat.broker.inflow import Inflow
+from zchat.messages import Hello, Ping, Pong, Welcome
+
+
+def test_who_says_no_hello_is_cut(wires: Wires) -> None:
+    broker = wires.broker(hello_wait=0.2, fence_wait=0.2)
+    honest = wires.client(broker, "ann")
+    silent, spoken = wires.raw(broker), wires.raw(broker)
+    silent.handshake("DEALER")
+    spoken.handshake("DEALER")
+    spoken.requests(Ping(1))
+    sub = wires.raw(broker, "xpub")
+    sub.handshake("SUB")
+    sub.sends(frame(b"\1" + codec.room_topic("lobby")))
+    for raw in (silent, spoken, sub):
+        raw.is_cut()
+    honest.chats()
+    honest.asks(Ping(5))
+    assert honest.hears(Pong) == Pong(5)
+
+
+def test_who_said_hello_stays(wires: Wires) -> None:
+    broker = wires.broker(hello_wait=0.1)
+    quiet = wires.stranger(broker)
+    quiet.hello()
+    before = broker.server.hub.turn.clock
+    eventually(lambda: broker.server.hub.turn.clock > before + 1.5, "time passes")
+    quiet.asks(Ping(1))
+    assert quiet.hears(Pong) == Pong(1)
+
+
+def test_there_are_only_so_many_strangers(wires: Wires) -> None:
+    broker = wires.broker(max_strangers=5)
+    honest = wires.client(broker, "ann")
+    raws = [wires.raw(broker) for _ in range(40)]
+    port = broker.server._requests_port
+    eventually(lambda: len(port._strangers) <= 5 and len(port.open) <= 6, "the others were cut")
+    honest.chats()
+    for raw in raws:
+        raw.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel does not count")
+def test_a_message_without_end_is_cut(wires: Wires) -> None:
+    broker = wires.broker(credit=16, text_limit=1024)
+    honest = wires.client(broker, "ann")
+    part = frame(b"x" * 60_000, more=True) * 16
+    for port, kind in (("router", "DEALER"), ("xpub", "SUB")):
+        raw = wires.raw(broker, port)
+        raw.handshake(kind)
+        if kind == "DEALER":
+            raw.requests(Hello(1, 1, None, secrets.token_bytes(16), secrets.token_bytes(16), secrets.token_bytes(16)))
+            (welcome,) = raw.replies()
+            assert isinstance(welcome, Welcome)
+        sent = 0
+        while not broker.logged("does not end"):
+            raw.sends(part)
+            sent += len(part)
+            assert sent < 1 << 30
+        raw.is_cut()
+        broker.lines.clear()
+    honest.chats()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel does not count")
+def test_growth_is_noticed_once() -> None:
+    inflow = Inflow(1000)
+    inflow.grew()
+    held = secrets.token_bytes(64 * 1024 * 1024)
+    assert inflow.grew()
+    assert len(held) > 0
+    assert inflow.excessive({999_999: 0}) == []
+    inflow.close()
+
+
+def test_more_connections_than_there_may_be_harm_nobody_who_is_known(wires: Wires) -> None:
+    broker = wires.broker(max_connections=8)
+    honest = wires.client(broker, "ann")
+    raws: list[Raw] = []
+    for _ in range(40):
+        raws.append(wires.raw(broker))
+        raws[-1].sends(GREETING + ready("DEALER"))
+    honest.chats()
+    eventually(lambda: len(broker.server._requests_port.open) <= 8, "the others were cut")
+    for raw in raws:
+        raw.close()
+    wires.client(broker, "bob").chats()

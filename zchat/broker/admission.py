@@ -1,0 +1,354 @@
+"""Who may come in under CURVE: which key is whose, what a person may do, and the links that let others in.
+
+On plaintext there are no keys, and none of this.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from zchat import errors
+from zchat.address import Address
+from zchat.broker.turn import Turn
+from zchat.links import INVITE_SIZE, Link, id_text, invite_id
+from zchat.store.base import Account, Device, Invite, Record
+
+MEMBER, MODERATOR, OWNER = ROLES = ("member", "moderator", "owner")
+"""What people may be, in rising order."""
+
+DEVICE_LIFE = 3600
+"""Seconds that a link for one more key holds."""
+
+
+class Mode(enum.StrEnum):
+    """Who may come in besides the keys that are authorized, and those that came in before."""
+
+    INVITE = "invite"
+    KNOWN = "known"
+    OPEN = "open"
+
+
+class Answer(enum.Enum):
+    """What becomes of a connection that has shown that it has a key."""
+
+    YES = "200"
+    LATER = "300"
+    NO = "400"
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where and to whom a broker under CURVE is open.
+
+    Attributes:
+        address: that links name.
+        key: the broker's public key.
+        mode: who may come in.
+        authorized: roles of the keys that may come in in any case.
+    """
+
+    address: Address
+    key: bytes
+    mode: Mode = Mode.INVITE
+    authorized: Mapping[bytes, str] = field(default_factory=dict)
+
+
+def person_of(key: bytes) -> bytes:
+    """The person that a key is at first: a device link may make it another's."""
+    return hashlib.blake2b(key, digest_size=16, person=b"zchat-person").digest()
+
+
+class Admission:
+    """Keys, accounts and links.
+
+    Args:
+        turn: the turn under way: changes are part of its work.
+        records: what the store keeps of them.
+        door: where the broker is open.
+        token: makes a secret of so many random bytes.
+    """
+
+    def __init__(self, turn: Turn, records: Iterable[Record], door: Door, token: Callable[[int], bytes]) -> None:
+        self.door = door
+        self._turn = turn
+        self._token = token
+        self._accounts: dict[bytes, Account] = {}
+        self._devices: dict[bytes, Device] = {}
+        self._keys: dict[bytes, set[bytes]] = {}  # of each person
+        self._invites: dict[bytes, Invite] = {}
+        self._undo: list[Callable[[], None]] = []
+        self._peers: dict[bytes, bytes] = {}
+        for record in records:
+            self._put(record)
+
+    # Who is who -----------------------------------------------------------------------------------------------------
+
+    def met(self, peer: bytes, key: bytes) -> None:
+        """A peer has shown that it has a key."""
+        self._peers[peer] = key
+
+    def gone(self, peer: bytes) -> None:
+        """A peer's connection ended."""
+        self._peers.pop(peer, None)
+
+    def key_at(self, peer: bytes) -> bytes | None:
+        """The key of a peer."""
+        return self._peers.get(peer)
+
+    def person(self, key: bytes) -> bytes:
+        """Whose a key is."""
+        device = self._devices.get(key)
+        return device.person if device is not None else person_of(key)
+
+    def keys(self, person: bytes) -> set[bytes]:
+        """A person's keys."""
+        return set(self._keys.get(person, ()))
+
+    def role(self, person: bytes) -> str:
+        """What a person may do; empty for one who may not come in."""
+        account = self._accounts.get(person)
+        if account is not None and account.revoked:
+            return ""
+        listed = [self.door.authorized[key] for key in self._keys.get(person, ()) if key in self.door.authorized]
+        if account is None:
+            return max(listed, key=ROLES.index, default="")
+        if self.door.mode is Mode.KNOWN and not listed:
+            return ""
+        return max((account.role, *listed), key=ROLES.index)
+
+    def may_come(self, key: bytes) -> bool:
+        """Whether a key needs no link."""
+        person = self.person(key)
+        account = self._accounts.get(person)
+        if account is not None and account.revoked:
+            return False
+        return bool(self.role(person)) or key in self.door.authorized or self.door.mode is Mode.OPEN
+
+    def knock(self, key: bytes) -> Answer:
+        """Whether a key may connect to the port for requests. Where there are links, hello will tell."""
+        return Answer.YES if self.may_come(key) or self._invites else Answer.NO
+
+    @property
+    def has_owner(self) -> bool:
+        """Whether anybody may do everything."""
+        return OWNER in self.door.authorized.values() or any(
+            account.role == OWNER and not account.revoked for account in self._accounts.values()
+        )
+
+    def admit(self, key: bytes, secret: bytes | None) -> tuple[bytes, bool]:
+        """Somebody says hello.
+
+        Args:
+            key: that the connection has shown.
+            secret: of a link, if one was given. One that is not needed is not used up.
+
+        Returns:
+            The person, and whether the store must first keep that.
+
+        Raises:
+            errors.NotAdmitted: the person may not come in.
+            errors.LimitReached: the broker has as many accounts, or the person as many keys, as it may.
+        """
+        person = self.person(key)
+        invite = self._invites.get(invite_id(secret)) if secret is not None else None
+        if invite is not None and invite.ms <= self._turn.now.ms:
+            self._drop(invite)
+            invite = None
+        account = self._accounts.get(person)
+        if invite is not None and self._raises(invite, account, person):
+            self._use(invite)
+            return self._join(key, invite), True
+        if not self.may_come(key):
+            raise errors.NotAdmitted(
+                "this broker does not let you in: ask who runs it for a link"
+                if secret is None
+                else "this link does not let anybody in any more: ask for a new one"
+            )
+        if account is None:
+            role = self.door.authorized.get(key, MEMBER)
+            self._room_for_account()
+            self._keep(Account(person, role))
+            self._keep(Device(key, person))
+            return person, True
+        return person, False
+
+    def _raises(self, invite: Invite, account: Account | None, person: bytes) -> bool:
+        """Whether a link would give somebody anything."""
+        if invite.person:
+            return invite.person != person and bool(self.role(invite.person))
+        if account is None:
+            return True
+        if account.revoked:
+            return not invite.by  # only what who may write the broker's folder gives out lets back in
+        return ROLES.index(invite.role) > ROLES.index(account.role)
+
+    def _join(self, key: bytes, invite: Invite) -> bytes:
+        if invite.person:
+            if len(self._keys.get(invite.person, ())) >= self._turn.settings.max_keys_person:
+                raise errors.LimitReached("as many keys as one person may have: revoke the person, or use one of them")
+            person = invite.person
+        else:
+            person = self.person(key)
+            if person not in self._accounts:
+                self._room_for_account()
+            self._keep(Account(person, invite.role))
+        self._keep(Device(key, person))
+        return person
+
+    def _room_for_account(self) -> None:
+        if len(self._accounts) >= self._turn.settings.max_accounts:
+            raise errors.LimitReached("as many people as the broker keeps: ask who runs it to let more in")
+
+    # Links ----------------------------------------------------------------------------------------------------------
+
+    def link(self, person: bytes, room: str, uses: int, seconds: int, role: str) -> str:
+        """A link that lets others in.
+
+        Raises:
+            errors.NotAllowed: the person may not make one of that role.
+            errors.BadRequest: it cannot be made so.
+            errors.LimitReached: there are too many.
+        """
+        if self.door.mode is Mode.KNOWN:
+            raise errors.NotAllowed("here only keys come in that are in the broker's file of authorized keys")
+        if role not in ROLES:
+            raise errors.BadRequest(f"a link makes a {MEMBER}, {MODERATOR} or {OWNER}: say which")
+        if not self._may_give(person, role):
+            raise errors.NotAllowed("owners make links of any role, moderators those for members: ask one of them")
+        return self._invite(Invite(b"", room, role, uses, 0, person), seconds)
+
+    def device(self, person: bytes, room: str) -> str:
+        """A link that lets one more key of this person in."""
+        return self._invite(Invite(b"", room, self.role(person), 1, 0, person, person), DEVICE_LIFE)
+
+    def _invite(self, draft: Invite, seconds: int) -> str:
+        settings = self._turn.settings
+        if not 1 <= draft.uses <= settings.max_uses:
+            raise errors.BadRequest(f"a link may be used from 1 to {settings.max_uses} times: say how often")
+        if not 1 <= seconds <= settings.max_link_life:
+            days = settings.max_link_life // 86400
+            raise errors.BadRequest(f"a link holds from a second to {days} days: say how long")
+        now = self._turn.now.ms
+        for invite in [one for one in self._invites.values() if one.ms <= now]:
+            self._drop(invite)
+        if sum(one.by == draft.by for one in self._invites.values()) >= settings.max_links_person:
+            raise errors.LimitReached("as many links as one may have at a time: revoke one, or wait until one is used")
+        secret = self._token(INVITE_SIZE)
+        ends = now + seconds * 1000
+        self._keep(Invite(invite_id(secret), draft.room, draft.role, draft.uses, ends, draft.by, draft.person))
+        return str(Link(self.door.address, draft.room, self.door.key, secret))
+
+    def invites(self, person: bytes) -> list[Invite]:
+        """The links that a person may see, and that may still be used, in the order of their ids."""
+        everything = self.role(person) in (OWNER, MODERATOR)
+        now = self._turn.now.ms
+        return sorted(
+            (one for one in self._invites.values() if one.ms > now and (everything or one.by == person)),
+            key=lambda one: one.id,
+        )
+
+    def holds(self, link: bytes, ms: int) -> bool:
+        """Whether the link of an id may be used at a time in milliseconds since 1970 UTC."""
+        invite = self._invites.get(link)
+        return invite is not None and invite.ms > ms
+
+    def given(self, invite: Invite) -> None:
+        """Who may write the broker's folder has put a link there."""
+        self._keep(invite)
+        self._turn.effects.given.append(invite)
+
+    def revoke_link(self, person: bytes, which: str) -> None:
+        """A link lets nobody in any more.
+
+        Raises:
+            errors.NotAllowed: there is none of that id that the person may revoke.
+        """
+        for invite in self._invites.values():
+            if id_text(invite.id) == which and (invite.by == person or self._may_give(person, invite.role)):
+                self._drop(invite)
+                return
+        raise errors.NotAllowed("there is no such link that you could revoke: zchat links shows which there are")
+
+    def revoke(self, person: bytes, other: bytes, *, undo: bool) -> None:
+        """A person is not let in any more, or let in again. The links that the person made are void.
+
+        Raises:
+            errors.NotAllowed: who asks may not do that.
+        """
+        account = self._accounts.get(other)
+        if account is None or not self._may_give(person, account.role) or person == other:
+            raise errors.NotAllowed("owners revoke anybody but themselves, moderators members: ask one of them")
+        self._keep(Account(other, account.role, 0 if undo else self._turn.now.ms))
+        for invite in [one for one in self._invites.values() if other in (one.by, one.person)]:
+            self._drop(invite)
+
+    def _may_give(self, person: bytes, role: str) -> bool:
+        """Whether a person may make others what a role says, and undo that."""
+        mine = self.role(person)
+        return mine == OWNER or (mine == MODERATOR and role == MEMBER)
+
+    def _use(self, invite: Invite) -> None:
+        self._turn.effects.used.append(invite.id)
+        if invite.uses > 1:
+            self._keep(
+                Invite(invite.id, invite.room, invite.role, invite.uses - 1, invite.ms, invite.by, invite.person)
+            )
+        else:
+            self._drop(invite)
+
+    # What is kept ---------------------------------------------------------------------------------------------------
+
+    def _keep(self, record: Record) -> None:
+        work = self._turn.work
+        before = self._put(record)
+        work.records.append(record)
+        self._undo.append(lambda: self._take(record) if before is None else self._restore(before))
+
+    def _restore(self, record: Record) -> None:
+        self._put(record)
+
+    def _drop(self, record: Record) -> None:
+        self._take(record)
+        self._turn.work.dropped.append(record)
+        self._undo.append(lambda: self._restore(record))
+
+    def _put(self, record: Record) -> Record | None:
+        before: Record | None
+        match record:
+            case Account():
+                before = self._accounts.get(record.person)
+                self._accounts[record.person] = record
+            case Device():
+                before = self._devices.get(record.key)
+                if before is not None:
+                    self._keys[before.person].discard(record.key)
+                self._devices[record.key] = record
+                self._keys.setdefault(record.person, set()).add(record.key)
+            case Invite():
+                before = self._invites.get(record.id)
+                self._invites[record.id] = record
+        return before
+
+    def _take(self, record: Record) -> None:
+        match record:
+            case Account():
+                self._accounts.pop(record.person, None)
+            case Device():
+                self._devices.pop(record.key, None)
+                self._keys[record.person].discard(record.key)
+            case Invite():
+                self._invites.pop(record.id, None)
+
+    def committed(self) -> None:
+        """The turn's work was committed."""
+        self._undo.clear()
+
+    def failed(self) -> None:
+        """The turn's work could not be committed: nothing of it is true."""
+        while self._undo:
+            self._undo.pop()()
+        self._turn.effects.used.clear()
+        self._turn.effects.given.clear()

@@ -1,0 +1,60 @@
+"""The connections to one of the two ports, as the monitor tells of them."""
+
+from __future__ import annotations
+
+import random
+
+from zchat.broker.settings import Settings
+from zchat.broker.strangers import Known, Strangers
+
+MAKE_ROOM = 16
+"""Strangers that have to go when the system gives us no more descriptors."""
+
+
+class Port:
+    """Which connections there are, and who has to go.
+
+    Args:
+        settings: how many there may be.
+        wait: seconds that one may last without a session.
+        known: whether the connection over a descriptor has a session.
+
+    Attributes:
+        open: their descriptors.
+    """
+
+    def __init__(self, settings: Settings, wait: float, known: Known) -> None:
+        self.open: set[int] = set()
+        self._settings = settings
+        self._wait = wait
+        self._strangers = Strangers(settings.max_strangers, known, random.randrange)
+        self._full = False
+
+    def accepted(self, fd: int, clock: float) -> None:
+        """A connection began."""
+        self.open.add(fd)
+        self.stranger(fd, clock + self._wait)
+
+    def stranger(self, fd: int, until: float) -> None:
+        """A connection has no session, and time until then to say hello."""
+        self._strangers.came(fd, until)
+
+    def ended(self, fd: int) -> None:
+        """A connection ended."""
+        self.open.discard(fd)
+        self._strangers.ended(fd)
+
+    def full(self) -> None:
+        """The system would give us no more descriptors."""
+        self._full = True
+
+    def crowded(self) -> list[int]:
+        """Which connections have to go, since there are too many."""
+        room = self._settings.max_connections - len(self.open)
+        if self._full:
+            room, self._full = min(room, -MAKE_ROOM), False
+        return self._strangers.crowded(room)
+
+    def late(self, clock: float) -> list[int]:
+        """Which have not said hello in time."""
+        return self._strangers.late(clock)
