@@ -56,7 +56,7 @@ class Link:
 
 def is_link(text: str) -> bool:
     """Whether a text is meant to be a link; it may be malformed all the same."""
-    return text.lstrip()[: len(SCHEME)].lower() == SCHEME
+    return text.lstrip()[:6].lower() == "zchat:"
 
 
 def parse_link(text: str) -> Link:
@@ -66,7 +66,7 @@ def parse_link(text: str) -> Link:
         BadAddress: it is none. The message does not repeat it: there is a secret in it.
     """
     text = text.strip()
-    if not is_link(text):
+    if text[: len(SCHEME)].lower() != SCHEME:
         raise BadAddress(f"that is no link: {_EXAMPLE}")
     if len(text) > LONGEST:
         raise BadAddress(f"that link is too long: one has {LONGEST} characters at most")
