@@ -25,7 +25,9 @@ def command(
     room: Annotated[
         str | None, typer.Option("--room", metavar="ROOM", help="Where it leads. [default: lobby]", show_default=False)
     ] = None,
-    uses: Annotated[int, typer.Option("--uses", min=1, max=1_000_000, metavar="N", help="How many may come in by it.")] = 1,
+    uses: Annotated[
+        int, typer.Option("--uses", min=1, max=1_000_000, metavar="N", help="How many may come in by it.")
+    ] = 1,
     expires: Annotated[str, typer.Option("--expires", metavar="7d", help="How long it holds: 15m, 1h, 7d, 1w.")] = "7d",
     role: Annotated[Role, typer.Option("--role", help="Of who comes in by it.")] = Role.MEMBER,
     data: Annotated[
