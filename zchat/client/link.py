@@ -203,7 +203,8 @@ class Link:
             elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
                 self.trouble = _NO_CURVE if self._curve else _NO_LINK
             elif event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL:
-                self.trouble = _OTHER_KEY if self._curve else ""
+                # The other side may notice first that its protocol is another, and then just be gone.
+                self.trouble = self.trouble or (_OTHER_KEY if self._curve else _NO_BROKER)
             elif event == zmq.EVENT_DISCONNECTED:
                 # What came before the end is heard first: it may be why.
                 self._hear_rooms(now, LAST)
@@ -237,6 +238,7 @@ class Link:
 _NO_CURVE = "what answers there speaks plaintext, so it is not the broker whose key is known"
 _NO_LINK = "it does not speak plaintext: ask who runs the broker for a link, and `zchat join LINK`"
 _OTHER_KEY = "it does not answer to the key that is known of it: was the broker set up anew? ask for a new link"
+_NO_BROKER = "what answers there ends the connection at once: is it a broker, and one that needs no link?"
 
 
 def _frames(socket: Socket | None, most: int) -> Iterator[bytes]:
