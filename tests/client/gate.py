@@ -118,7 +118,7 @@ class Gate:
             one.curve_secretkey = self._secret
             one.zap_domain = b"test"
         one.bind(f"tcp://127.0.0.1:{port or '*'}")
-        return one, Address("127.0.0.1", int(one.last_endpoint.decode().rpartition(":")[2]))
+        return one, Address("127.0.0.1", int(str(one.get_string(zmq.LAST_ENDPOINT)).rpartition(":")[2]))
 
     def _answer(self, item: Reply) -> None:
         for frame in codec.encode_replies(STAMP, [item]):

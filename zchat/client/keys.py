@@ -8,7 +8,6 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import zmq
@@ -17,6 +16,7 @@ from zmq.utils import z85
 from zchat import address, links
 from zchat.address import Address, BadAddress
 from zchat.errors import BrokerChanged, KeyUnusable
+from zchat.messages import Value
 
 DEFAULT = "default"
 """The identity where none is named."""
@@ -28,12 +28,14 @@ _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
 _HEAD = "# zchat: who has this file is you\n"
 
 
-@dataclass(frozen=True, slots=True)
-class Keypair:
+class Keypair(Value, frozen=True):
     """Two keys of CURVE that belong together, 32 bytes each. What `repr` shows may be seen."""
 
     public: bytes
-    secret: bytes = field(repr=False)
+    secret: bytes
+
+    def __repr__(self) -> str:
+        return f"Keypair({self.public!r})"
 
 
 def config_folder() -> Path:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
 
 from zchat import address, links
 from zchat.address import Address, BadAddress
 from zchat.client import keys
+from zchat.messages import Value
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(Value, frozen=True):
     """Where a broker is.
 
     Attributes:
@@ -24,7 +23,10 @@ class Place:
     address: Address
     key: bytes | None = None
     room: str | None = None
-    invite: bytes | None = field(default=None, repr=False)
+    invite: bytes | None = None
+
+    def __repr__(self) -> str:
+        return f"Place({self.address!r}, {self.key!r}, {self.room!r})"
 
 
 def default_url() -> str:
