@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
 from typing import TypeVar
 
 import zmq
@@ -51,6 +53,7 @@ class Gate:
         keys: which keys asked to be let in.
         hellos: that were said.
         topics: what is subscribed, in the order in which it was.
+        answers: what it says to whatever else it is asked.
     """
 
     def __init__(self, secret: bytes | None, *statuses: bytes, port: int = 0) -> None:
@@ -64,6 +67,7 @@ class Gate:
         self.keys: list[bytes] = []
         self.hellos: list[Hello] = []
         self.topics: list[bytes] = []
+        self.answers: Callable[[Request], list[Reply]] = lambda _: []
         self._peer = b""  # who spoke last
 
     def link(self, key: bytes, invite: bytes | None = None) -> str:
@@ -105,6 +109,27 @@ class Gate:
             self.turn()
         return result
 
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Serves by itself, for clients that are programs of their own; nothing else may use it meanwhile."""
+        ended = Event()
+        thread = Thread(target=self._serve, args=(ended,), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
+
+    def _serve(self, ended: Event) -> None:
+        poller = zmq.Poller()
+        for one in (self._zap, self._router, self._xpub):
+            poller.register(one, zmq.POLLIN)
+        while not ended.is_set():
+            poller.poll(20)
+            self.turn()
+
     def close(self) -> None:
         for one in (self._router, self._xpub, self._zap):
             one.close(0)
@@ -138,4 +163,4 @@ class Gate:
                 return [Joined(asked.q, asked.room, 0, 1, 1, ("ann",))]
             case Heartbeat():
                 return [Beat(asked.q, 60.0, ())]
-        return []
+        return self.answers(asked)
