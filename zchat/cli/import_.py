@@ -57,7 +57,7 @@ def command(
     from zchat.errors import DataUnusable
 
     if data is not None:
-        for option, given in (("url", url), ("name", name)):
+        for option, given in (("url", url), ("name", name), ("identity", identity)):
             if given is not None and getattr(context.get_parameter_source(option), "name", "") == "COMMANDLINE":
                 raise typer.BadParameter("is for a broker, and --data for none: choose", param_hint=f"--{option}")
     try:
