@@ -240,6 +240,7 @@ class World:
             **{key: value for key, value in os.environ.items() if not key.startswith("ZCHAT_")},
             "HOME": str(folder),
             "XDG_STATE_HOME": str(folder / "state"),
+            "XDG_CONFIG_HOME": str(folder / "config"),
             "XDG_DATA_HOME": str(folder / "data"),
             "PYTHONUNBUFFERED": "1",
             "TZ": "UTC",
@@ -250,7 +251,8 @@ class World:
 
     def other_person(self) -> dict[str, str]:
         """The environment of somebody else on the same machine."""
-        return {**self.env, "XDG_STATE_HOME": str(self._folder / "other")}
+        other = str(self._folder / "other")
+        return {**self.env, "XDG_STATE_HOME": other, "XDG_CONFIG_HOME": other}
 
     def broker(
         self, *arguments: str, stdin: bool = False, bind: str = "tcp://127.0.0.1:0", within: Sequence[str] = ()

@@ -10,6 +10,7 @@ The map of the package, from what knows nothing to what knows all:
 
     errors, messages, codec     what is said on the wire, what can go wrong, and the bytes of both
     names, text, address        what a name may be, what may be printed, where a broker is
+    links                       what lets somebody in
     store                       the seam to what keeps the rooms, and the stores
     broker                      the pure hub, and the ZeroMQ shell around it
     client                      the session without I/O, and the sockets under it

@@ -8,12 +8,10 @@ from __future__ import annotations
 import base64
 import binascii
 import hashlib
-from dataclasses import dataclass, field
-from urllib.parse import quote, unquote_to_bytes
 
 from zchat import address
 from zchat.address import Address, BadAddress
-from zchat.messages import LOBBY
+from zchat.messages import LOBBY, Value
 from zchat.text import printable
 
 SCHEME = "zchat://"
@@ -32,8 +30,7 @@ _NO_ROOM = frozenset("/@#,:*?[")  # see names.room, whose tables take a while to
 _EXAMPLE = "a link reads zchat://HOST:PORT/ROOM?key=KEY&invite=SECRET"
 
 
-@dataclass(frozen=True, slots=True)
-class Link:
+class Link(Value, frozen=True):
     """What a link says. `str` gives the link itself, `repr` without what is secret in it.
 
     Attributes:
@@ -46,9 +43,14 @@ class Link:
     address: Address
     room: str
     key: bytes
-    invite: bytes | None = field(default=None, repr=False)
+    invite: bytes | None = None
+
+    def __repr__(self) -> str:
+        return f"Link({self.address!r}, {self.room!r}, {self.key!r})"
 
     def __str__(self) -> str:
+        from urllib.parse import quote  # takes a while, and is for links
+
         where = str(self.address).removeprefix("tcp://")
         invite = "" if self.invite is None else f"&invite={_text(self.invite)}"
         return f"{SCHEME}{where}/{quote(self.room, safe='')}?key={key_text(self.key)}{invite}"
@@ -56,7 +58,7 @@ class Link:
 
 def is_link(text: str) -> bool:
     """Whether a text is meant to be a link; it may be malformed all the same."""
-    return text.lstrip()[: len(SCHEME)].lower() == SCHEME
+    return text.lstrip()[:6].lower() == "zchat:"
 
 
 def parse_link(text: str) -> Link:
@@ -66,7 +68,7 @@ def parse_link(text: str) -> Link:
         BadAddress: it is none. The message does not repeat it: there is a secret in it.
     """
     text = text.strip()
-    if not is_link(text):
+    if text[: len(SCHEME)].lower() != SCHEME:
         raise BadAddress(f"that is no link: {_EXAMPLE}")
     if len(text) > LONGEST:
         raise BadAddress(f"that link is too long: one has {LONGEST} characters at most")
@@ -128,6 +130,8 @@ def _parameters(query: str) -> dict[str, str]:
 
 
 def _room(quoted: str) -> str:
+    from urllib.parse import unquote_to_bytes
+
     try:
         room = unquote_to_bytes(quoted.rstrip("/")).decode().removeprefix("#") or LOBBY
     except UnicodeDecodeError:

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import typer
 
-from zchat.cli.times import parse
+from zchat.cli.times import parse, seconds
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -77,3 +77,16 @@ def test_anything_else_is_a_usage_error_that_says_what_to_write(text: str) -> No
 
 def test_without_a_clock_given_it_is_the_machines() -> None:
     assert parse("1h") < datetime.now(UTC) < parse("0s") + timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "span"), [("1s", 1), ("90s", 90), ("1.5h", 5400), ("7d", 604_800), ("5200w", 3_144_960_000)]
+)
+def test_a_span_of_time(text: str, span: int) -> None:
+    assert seconds(text, option="--expires") == span
+
+
+@pytest.mark.parametrize("text", ["", "0s", "0.5s", "7", "d", "-1d", "09:30", "2026-11-21", "9999w", "1" * 400 + "d"])
+def test_what_is_no_span_of_time_says_what_to_write(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="write 90s, 15m, 1h, 7d or 1w"):
+        seconds(text, option="--expires")

@@ -46,10 +46,11 @@ class Playing:
         resumed: tuple[Stamp, dict[str, int]] | None = None,
         *,
         missed: bool = False,
+        invite: bytes | None = None,
     ) -> None:
         numbers = count(1)
         self.session = Session(
-            name, b"P" * 16, lambda size: next(numbers).to_bytes(size, "big"), resumed, missed=missed
+            name, b"P" * 16, lambda size: next(numbers).to_bytes(size, "big"), resumed, missed=missed, invite=invite
         )
         self.now = 100.0
         self.turn = 0
@@ -135,7 +136,13 @@ class Playing:
         self.obey()
 
     def welcome(
-        self, hello: Hello, *, last: int = 0, vouched: bool = True, private: tuple[PrivateRoom, ...] = ()
+        self,
+        hello: Hello,
+        *,
+        last: int = 0,
+        vouched: bool = True,
+        private: tuple[PrivateRoom, ...] = (),
+        role: str = "",
     ) -> None:
         name = hello.name
         self.reply(
@@ -153,6 +160,7 @@ class Playing:
                 resumed=False,
                 banner="hi",
                 private=private,
+                role=role,
             )
         )
 

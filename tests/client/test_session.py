@@ -21,6 +21,7 @@ from zchat.messages import (
     Beat,
     Bye,
     Closing,
+    Device,
     Done,
     Failed,
     Head,
@@ -29,6 +30,10 @@ from zchat.messages import (
     Join,
     Joined,
     Leave,
+    Link,
+    Linked,
+    LinkList,
+    Links,
     Moved,
     Named,
     Nick,
@@ -43,6 +48,8 @@ from zchat.messages import (
     Published,
     Read,
     Refused,
+    Request,
+    Revoke,
     Send,
     Stamp,
     Told,
@@ -967,3 +974,54 @@ def test_a_crowd_that_shrinks_has_names_again(inside: Playing) -> None:
     inside.publish("lobby", states=(Presence(4, 45, left=("0",)),))
     inside.asks()
     inside.hears(heard.Presence("lobby", 45, left=("0",)))
+
+
+# Who may come in ----------------------------------------------------------------------------------------------------
+
+
+def test_an_invitation_is_said_with_every_hello() -> None:
+    talk = Playing(invite=b"I" * 16)
+    hello = talk.open()
+    talk.lose()
+    again = talk.connect()
+    assert (hello.invite, again.invite, again.resume) == (b"I" * 16, b"I" * 16, b"S" * 16)
+
+
+def test_the_role_is_what_the_last_welcome_said(talk: Playing) -> None:
+    assert talk.session.role == ""
+    talk.welcome(talk.connect(), role="owner")
+    assert talk.session.role == "owner"
+    talk.lose()
+    talk.welcome(talk.connect(), role="member")
+    assert talk.session.role == "member"
+
+
+def test_who_is_not_let_in_is_told_so_by_hello(talk: Playing) -> None:
+    hello = talk.connect()
+    talk.reply(Failed(hello.q, "not-admitted", ""))
+    assert isinstance(talk.session.ended, errors.NotAdmitted)
+    talk.hears(heard.Ended(talk.session.ended))
+
+
+@pytest.mark.parametrize(
+    ("make", "answer"),
+    [
+        (Link, lambda q: Linked(q, "zchat://h/lobby")),
+        (Device, lambda q: Linked(q, "zchat://h/lobby")),
+        (Links, lambda q: LinkList(q, (), False)),
+        (Revoke, Done),
+    ],
+)
+def test_what_is_asked_about_links_is_answered_with_what_belongs_to_it(
+    there: Playing, make: Callable[[int], Request], answer: Callable[[int], Linked | LinkList | Done]
+) -> None:
+    q, other = there.session.ask(make), there.session.ask(make)
+    there.reply(answer(q), Pong(other))
+    assert there.session.answers[q] == answer(q)
+    assert isinstance(there.session.answers[other], errors.Refusal)
+
+
+def test_a_role_or_an_id_that_is_far_too_long_is_not_asked_about(there: Playing) -> None:
+    for make in (lambda q: Link(q, role="x" * 2000), lambda q: Revoke(q, link="x" * 2000)):
+        assert isinstance(there.session.answers[there.session.ask(make)], errors.NameInvalid)
+    there.asks()

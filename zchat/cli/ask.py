@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zchat.cli.exits import OK, code_of
-from zchat.cli.options import Patience, Url, visitor
+from zchat.cli.options import Identity, Patience, Url, visitor
 
 if TYPE_CHECKING:
     from zchat.client.sync import Client
@@ -18,13 +18,14 @@ def command(
     word: Annotated[str, typer.Argument(metavar="[day|date|time]", show_default=False)] = "",
     utc: Annotated[bool, typer.Option("--utc", help="In UTC instead of the broker's zone.")] = False,
     url: Url = None,
+    identity: Identity = None,
     connect_timeout: Patience = 5.0,
 ) -> int:
     """Asks the broker for the day, date or time. Without a word it prompts until quit or exit."""
     from zchat.cli.output import out
     from zchat.text import printable
 
-    with visitor(url, connect_timeout) as client:
+    with visitor(url, connect_timeout, identity) as client:
         if word:
             out(printable(client.day(word, utc=utc)))
             return OK

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zchat.cli.exits import FAILURE, OK
-from zchat.cli.options import Patience, Url, visitor
+from zchat.cli.options import Identity, Patience, Url, visitor
 
 if TYPE_CHECKING:
     from zchat.cli.bench_run import Figures
@@ -52,6 +52,7 @@ def command(
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     url: Url = None,
+    identity: Identity = None,
     connect_timeout: Patience = 5.0,
 ) -> int:
     """Measures a broker: what it gets through, and how long a message takes.
@@ -71,8 +72,8 @@ def command(
 
     if kind is Kind.INGEST and clients is not None:
         raise typer.BadParameter("nobody follows in ingest: leave it out", param_hint="--clients")
-    with visitor(url, connect_timeout) as client:
-        run = Run(str(client.address), connect_timeout, size)
+    with visitor(url, connect_timeout, identity) as client:
+        run = Run(str(client.address), connect_timeout, size, given=url, identity=identity)
         if size > (limit := client.session.text_limit):
             raise typer.BadParameter(f"the broker takes texts of {limit} bytes at most", param_hint="--size")
     found: dict[str, Figures] = {}

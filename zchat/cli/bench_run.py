@@ -68,11 +68,13 @@ class Run:
     """What all workloads of a run have in common.
 
     Attributes:
-        url: of the broker.
+        url: of the broker, as it is shown.
         patience: seconds to wait for it.
         size: of each text, in bytes.
         name: what its people and rooms are called; like no other, so that nobody is disturbed.
-        person: who owns that name.
+        person: who owns that name, in plaintext.
+        given: what to connect to, if it is not the url; there may be a secret in it.
+        identity: whose key is used, under CURVE.
     """
 
     url: str
@@ -80,6 +82,8 @@ class Run:
     size: int
     name: str = field(default_factory=lambda: f"bench-{os.urandom(4).hex()}")
     person: bytes = field(default_factory=lambda: os.urandom(SECRET))
+    given: str | None = field(default=None, repr=False)
+    identity: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,12 +179,16 @@ def _people(run: Run, count: int, tell: Callable[[int, int], None]) -> Iterator[
     try:
         for done in range(count):
             tell(done, count)
-            clients.append(connect(run.url, name=run.name, person=run.person, timeout=run.patience))
+            clients.append(_person(run))
         yield clients
         patience = 2.0
     finally:
         for client in clients:
             client.close(patience)
+
+
+def _person(run: Run) -> Client:
+    return connect(run.given or run.url, name=run.name, person=run.person, identity=run.identity, timeout=run.patience)
 
 
 def allow_files(wanted: int) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from zchat import errors, messages
 from zchat.cli import output
 from zchat.client import events as heard
+from zchat.client.questions import link_text
 from zchat.text import printable
 
 if TYPE_CHECKING:
@@ -350,6 +351,23 @@ class Chat:
     def _nick(self, name: str) -> None:
         self._ask(partial(messages.Nick, name=name), lambda named: self.note(f"you are now {printable(named.name)}"))
 
+    def _link(self, rest: str) -> None:
+        words = rest.split()
+        uses = int(words.pop()) if words and _is_count(words[-1]) else 1
+        if len(words) > 1 or not uses:
+            self._fail(errors.UnknownWord("write it as /link [room] [uses]: where it leads, and how many it lets in"))
+        else:
+            room = words[0] if words else self.room or messages.LOBBY
+            self._ask(partial(messages.Link, room=room, uses=uses), self._linked)
+
+    def _linked(self, linked: messages.Linked) -> None:
+        try:
+            link = link_text(linked)
+        except errors.Refusal as error:
+            self._fail(error)
+        else:
+            self.note(f"who has this link gets in: {printable(link)}")
+
     def _ping(self, _: str) -> None:
         begin = time.monotonic()
         self._ask(messages.Ping, lambda _: self.note(f"{(time.monotonic() - begin) * 1000:.1f} ms to the broker"))
@@ -360,6 +378,10 @@ class Chat:
 
     def _quit(self, _: str) -> None:
         self.over = True
+
+
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 10
 
 
 def _number(text: str) -> int | None:
@@ -385,6 +407,7 @@ COMMANDS: dict[str, Command] = {
     "history": Command("[number]", "the last messages, or those around one, with their numbers", Chat._history),
     "search": Command("WORDS", "looks for messages with all these words", Chat._search),
     "nick": Command("NAME", "goes by another name", Chat._nick),
+    "link": Command("[room] [uses]", "makes a link that lets others in", Chat._link),
     "ping": Command("", "the round trip to the broker", Chat._ping),
     "day": Command("[utc]", "the day of the week", lambda chat, rest: chat._tell("day", rest)),
     "date": Command("[utc]", "the date", lambda chat, rest: chat._tell("date", rest)),

@@ -21,6 +21,10 @@ SUMMARIES = {
     "rooms": (
         "The rooms: name, people in it, the number of its last message, when that was, and how many you have not read."
     ),
+    "link": "Makes a link that lets others in, and prints it.",
+    "links": "The links that may still be used: id, role, room, uses left, until when, and who made it.",
+    "revoke": "Has a link, or a person, let in no more.",
+    "keys": "Your keys, and the brokers that are known by theirs.",
     "ask": "Asks the broker for the day, date or time.",
     "ping": "Round trip times to the broker.",
     "bench": "Measures a broker: what it gets through, and how long a message takes.",
@@ -51,8 +55,15 @@ class _Group(TyperGroup):
 
 
 def _built(name: str) -> Any:
+    found = import_module(module(name))
     only = typer.Typer(add_completion=False, rich_markup_mode=None)
-    only.command(name)(import_module(module(name)).command)
+    commands = getattr(found, "COMMANDS", None)
+    if commands is None:
+        only.command(name)(found.command)
+    else:  # has commands of its own
+        only.callback(no_args_is_help=True)(found.command)
+        for sub, command in commands.items():
+            only.command(sub)(command)
     return typer.main.get_command(only)
 
 

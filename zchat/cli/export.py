@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from zchat.cli.options import Name, Patience, Url, known_person, visitor
+from zchat.cli.options import Identity, Name, Patience, Url, known_person, visitor
 
 if TYPE_CHECKING:
     from zchat.client.sync import Client
@@ -38,6 +38,7 @@ def command(
     ] = None,
     name: Name = None,
     url: Url = None,
+    identity: Identity = None,
     connect_timeout: Patience = 5.0,
 ) -> None:
     """Writes rooms as they are now, oldest message first.
@@ -49,7 +50,7 @@ def command(
     from zchat.cli.progress import Progress
 
     write_message = _json if kind is Format.JSONL else _text
-    with visitor(url, connect_timeout, person=known_person(name)) as client:
+    with visitor(url, connect_timeout, identity, person=known_person(name, url)) as client:
         wanted = _extents(client, rooms)
         total, done, messages = sum(room.head for room in wanted), 0, 0
         loud = output is not None or not sys.stdout.isatty()

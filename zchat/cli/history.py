@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
-from zchat.cli.options import Json, Name, Patience, Url, known_person, visitor
+from zchat.cli.options import Identity, Json, Name, Patience, Url, known_person, visitor
 from zchat.cli.times import Since
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def command(
     json: Json = False,
     name: Name = None,
     url: Url = None,
+    identity: Identity = None,
     connect_timeout: Patience = 5.0,
 ) -> None:
     """Prints the last messages of a room as they are now.
@@ -69,7 +70,7 @@ def command(
         _number(around) or 0,
         None if since is None else parse(since),
     )
-    with visitor(url, connect_timeout, person=known_person(name)) as client:
+    with visitor(url, connect_timeout, identity, person=known_person(name, url)) as client:
         page = client.ask(partial(History, room=room, limit=1), Page)
         label = room if room.startswith("@") else page.room
         lowest, pages = _find(client, room, wanted, page.head)

@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 import typer
 
 from zchat.cli.exits import OK, code_of
-from zchat.cli.options import Name, Patience, Url, login_name, visitor
+from zchat.cli.options import Identity, Name, Patience, Url, login_name, visitor
 
 if TYPE_CHECKING:
     from zchat.cli.progress import Progress
@@ -43,6 +43,7 @@ def command(
     ] = None,
     name: Name = None,
     url: Url = None,
+    identity: Identity = None,
     connect_timeout: Patience = 5.0,
 ) -> int:
     """Puts the messages of a file into their rooms.
@@ -56,7 +57,7 @@ def command(
     from zchat.errors import DataUnusable
 
     if data is not None:
-        for option, given in (("url", url), ("name", name)):
+        for option, given in (("url", url), ("name", name), ("identity", identity)):
             if given is not None and getattr(context.get_parameter_source(option), "name", "") == "COMMANDLINE":
                 raise typer.BadParameter("is for a broker, and --data for none: choose", param_hint=f"--{option}")
     try:
@@ -70,7 +71,7 @@ def command(
         if data is not None:
             _store(source, data, total, progress)
         else:
-            with visitor(url, connect_timeout, name=name or login_name()) as client:
+            with visitor(url, connect_timeout, identity, name=name or login_name()) as client:
                 failed = _Speaker(client, source, total, progress).run()
             if failed is not None:
                 return code_of(failed)

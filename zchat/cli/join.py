@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import TYPE_CHECKING, Annotated
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zchat.cli.exits import OK, code_of
-from zchat.cli.options import Name, Patience, Resume, Url, own_person
+from zchat.cli.options import Identity, Name, Patience, Resume, Url, own_person
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,33 +26,47 @@ _LATE = 30.0
 
 
 def command(
+    context: typer.Context,
     room: Annotated[
-        str | None, typer.Argument(metavar="[ROOM]", help="The room to enter. [default: lobby]", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="[ROOM|LINK|-]",
+            help="The room to enter, or a link to it; - reads the link from stdin. [default: lobby]",
+            show_default=False,
+        ),
     ] = None,
     name: Name = None,
-    room_option: Annotated[str | None, typer.Option("--room", metavar="ROOM", help="The same.")] = None,
+    room_option: Annotated[str | None, typer.Option("--room", metavar="ROOM", help="The room to enter.")] = None,
     tail: Annotated[
         int | None,
         typer.Option("--tail", min=0, metavar="N", help="Show the last N first. [default: 50, in a pipe 0]"),
     ] = None,
     resume: Resume = None,
     url: Url = None,
+    identity: Identity = None,
     connect_timeout: Patience = 5.0,
 ) -> int:
     """Joins a room: what you type is said, what others say is shown. /help shows the commands.
 
     On a terminal it begins with what you missed in the room; if you were never there, with its last messages.
     With stdin not a terminal, lines mean the same, and at the end of input it leaves once all is acknowledged.
+    A link is needed once: from then on the broker is known by its address, and you by your key.
     """
     from zchat.cli.chat import Chat
     from zchat.cli.output import say
+    from zchat.client.places import place
+    from zchat.links import is_link
     from zchat.messages import LOBBY
 
+    if room == "-" or (room is not None and is_link(room)):
+        if getattr(context.get_parameter_source("url"), "name", "") == "COMMANDLINE":
+            raise typer.BadParameter("the link says where the broker is: leave it out", param_hint="--url")
+        url, room = room if room != "-" else _read_link(), None
     if room is not None and room_option not in (None, room):
         raise typer.BadParameter(f"name one room to begin with, not both {room} and {room_option}")
-    first = room or room_option or LOBBY
+    first = room or room_option or place(url).room or LOBBY
     on_terminal = sys.stdin.isatty() and sys.stdout.isatty()
-    client = _connect(url, name, connect_timeout, resume, missed=on_terminal)
+    client = _connect(url, name, identity, connect_timeout, resume, missed=on_terminal)
     with client:
         say(f"connected to {client.address} as {client.name}")
         chat = Chat(client, tail if tail is not None else TAIL if on_terminal else 0, waits=not on_terminal)
@@ -67,7 +82,26 @@ def command(
     return OK if sys.stdin.isatty() or not chat.failures else code_of(chat.failures[-1])
 
 
-def _connect(url: str | None, name: str | None, patience: float, resume: Path | None, *, missed: bool) -> Client:
+def _read_link() -> str:
+    """A link from the first line of stdin, of which nothing more is taken."""
+    from zchat.address import BadAddress
+    from zchat.links import LONGEST, is_link
+
+    if sys.stdin.isatty():
+        sys.stderr.write("Link: ")
+        sys.stderr.flush()
+    line = b""
+    while not line.endswith(b"\n") and len(line) <= LONGEST and (more := os.read(sys.stdin.fileno(), 1)):
+        line += more
+    link = line.decode(errors="replace").strip()
+    if not is_link(link):
+        raise BadAddress("the first line of stdin is no link: it begins with zchat://")
+    return link
+
+
+def _connect(
+    url: str | None, name: str | None, identity: str | None, patience: float, resume: Path | None, *, missed: bool
+) -> Client:
     """Connects; on a terminal asks for a name that is missing, taken or none."""
     from zchat import errors
     from zchat.cli.output import say
@@ -80,8 +114,10 @@ def _connect(url: str | None, name: str | None, patience: float, resume: Path | 
                 raise errors.NameInvalid("whom to speak as? give --name or set ZCHAT_NAME")
             name = _ask_name()
         try:
-            person = own_person(name)
-            return connect(url, name=name, person=person, resume=resume, missed=missed, timeout=patience)
+            person = own_person(name, url)
+            return connect(
+                url, name=name, person=person, identity=identity, resume=resume, missed=missed, timeout=patience
+            )
         except (errors.NameTaken, errors.NameInvalid) as error:
             if not asks:
                 raise

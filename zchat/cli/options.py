@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 
 Url = Annotated[
     str | None,
-    typer.Option("--url", envvar="ZCHAT_URL", metavar="URL", help="The broker. [default: tcp://127.0.0.1:5555]"),
+    typer.Option(
+        "--url", envvar="ZCHAT_URL", metavar="URL", help="The broker, or a link to it. [default: tcp://127.0.0.1:5555]"
+    ),
+]
+Identity = Annotated[
+    str | None,
+    typer.Option("--identity", envvar="ZCHAT_IDENTITY", metavar="NAME", help="Which of your keys. [default: default]"),
 ]
 Name = Annotated[
     str | None,
@@ -56,6 +62,7 @@ def data_folder(given: Path | None) -> Path:
 def visitor(
     url: str | None,
     patience: float,
+    identity: str | None = None,
     *,
     name: str | None = None,
     person: bytes | None = None,
@@ -65,26 +72,34 @@ def visitor(
     from zchat.client.sync import connect
 
     if name is not None:
-        person = own_person(name)
-    return connect(url, name=name, person=person, resume=resume, timeout=patience)
+        person = own_person(name, url)
+    return connect(url, name=name, person=person, identity=identity, resume=resume, timeout=patience)
 
 
-def known_person(name: str | None) -> bytes | None:
-    """The secret of who looks, if there is one: to read what is theirs takes no name in the broker."""
+def known_person(name: str | None, url: str | None) -> bytes | None:
+    """The secret of who looks, if there is one: to read what is theirs takes no name in the broker. None where the
+    user's key says it.
+    """
     from zchat.client import identity
+    from zchat.client.places import place
     from zchat.errors import NameInvalid
 
+    if place(url).key is not None:
+        return None
     try:
         return identity.known_person(name or login_name())
     except NameInvalid:
         return None
 
 
-def own_person(name: str) -> bytes:
-    """The secret that owns a name for this user; says so if none can be kept."""
+def own_person(name: str, url: str | None) -> bytes | None:
+    """The secret that owns a name for this user; says so if none can be kept. None where the user's key owns it."""
     from zchat.cli.output import say
     from zchat.client import identity
+    from zchat.client.places import place
 
+    if place(url).key is not None:
+        return None
     try:
         return identity.kept_person(name)
     except OSError as error:

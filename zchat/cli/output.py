@@ -167,11 +167,12 @@ def _json(value: object) -> str:
 
 def stamp(ms: int) -> str:
     """A time as ISO 8601 in UTC, to the millisecond."""
-    return (
-        datetime.fromtimestamp(min(ms, _LATEST_MS) / 1000, UTC)
-        .isoformat(timespec="milliseconds")
-        .replace("+00:00", "Z")
-    )
+    return iso(datetime.fromtimestamp(min(ms, _LATEST_MS) / 1000, UTC))
+
+
+def iso(moment: datetime) -> str:
+    """A time of UTC; see `stamp`."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def said_json(event: heard.Said) -> str:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from zchat.cli.options import Json, Name, Patience, Url, visitor
+from zchat.cli.options import Identity, Json, Name, Patience, Url, visitor
 
 
-def command(json: Json = False, name: Name = None, url: Url = None, connect_timeout: Patience = 5.0) -> None:
+def command(
+    json: Json = False,
+    name: Name = None,
+    url: Url = None,
+    identity: Identity = None,
+    connect_timeout: Patience = 5.0,
+) -> None:
     """The rooms: name, people in it, the number of its last message, when that was, and how many you have not read.
 
     Unread are those of --name, ZCHAT_NAME, or your login name; - in a room that you never were in.
@@ -14,7 +20,7 @@ def command(json: Json = False, name: Name = None, url: Url = None, connect_time
     from zchat.cli.output import json_line, out, stamp
     from zchat.text import printable
 
-    with visitor(url, connect_timeout, person=known_person(name)) as client:
+    with visitor(url, connect_timeout, identity, person=known_person(name, url)) as client:
         for info in client.rooms():
             last = stamp(info.ms) if info.ms else None
             if json:

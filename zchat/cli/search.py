@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from zchat.cli.exits import FAILURE, OK
-from zchat.cli.options import Json, Name, Patience, Url, known_person, visitor
+from zchat.cli.options import Identity, Json, Name, Patience, Url, known_person, visitor
 from zchat.cli.times import Since
 
 MOST = 100
@@ -27,6 +27,7 @@ def command(
     json: Json = False,
     name: Name = None,
     url: Url = None,
+    identity: Identity = None,
     connect_timeout: Patience = 5.0,
 ) -> int:
     """Prints messages that hold all of WORDS, newest first.
@@ -39,7 +40,7 @@ def command(
     from zchat.cli.times import parse
 
     moment = None if since is None else parse(since)
-    with visitor(url, connect_timeout, person=known_person(name)) as client:
+    with visitor(url, connect_timeout, identity, person=known_person(name, url)) as client:
         hits = client.search(" ".join(words), room=room, name=sender, since=moment, limit=limit)
     for hit in hits:
         where = f"@{hit.peer}" if hit.peer else hit.room

@@ -10,7 +10,7 @@ import typer
 
 from zchat.cli.exits import OK, code_of
 from zchat.cli.lines import Lines
-from zchat.cli.options import Name, Patience, Url, login_name, visitor
+from zchat.cli.options import Identity, Name, Patience, Url, login_name, visitor
 
 if TYPE_CHECKING:
     from zchat.client.sync import Client
@@ -21,13 +21,14 @@ def command(
     text: Annotated[list[str] | None, typer.Argument(metavar="[TEXT]...", show_default=False)] = None,
     name: Name = None,
     url: Url = None,
+    identity: Identity = None,
     connect_timeout: Patience = 5.0,
     timeout: Annotated[
         float, typer.Option("--timeout", min=0.0, metavar="SECONDS", help="How long to wait for the last ack.")
     ] = 30.0,
 ) -> int:
     """Says TEXT, or every line of stdin, in a room. Ends with 0 when every line is stored."""
-    with visitor(url, connect_timeout, name=name or login_name()) as client:
+    with visitor(url, connect_timeout, identity, name=name or login_name()) as client:
         if text:
             client.send(room, " ".join(text), timeout=timeout)
             return OK

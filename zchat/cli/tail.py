@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from zchat.cli.exits import OK, TIMED_OUT
-from zchat.cli.options import Json, Patience, Resume, Url, visitor
+from zchat.cli.options import Identity, Json, Patience, Resume, Url, visitor
 
 
 def command(
@@ -27,6 +27,7 @@ def command(
     ] = False,
     resume: Resume = None,
     url: Url = None,
+    identity: Identity = None,
     connect_timeout: Patience = 5.0,
 ) -> int:
     """Prints what is said in rooms, from now on. With --timeout: 0 if the count was met or none was asked, else 5."""
@@ -40,7 +41,7 @@ def command(
         raise BadOption(f"tail follows public rooms: `zchat history {private}` shows a private one, `zchat join` both")
     moment = None if since is None else parse(since)
     deadline = None if timeout is None else time.monotonic() + timeout
-    with visitor(url, connect_timeout, resume=resume) as client:
+    with visitor(url, connect_timeout, identity, resume=resume) as client:
         for room in rooms:
             client.join(room, quiet=True, after=None if moment is None else client.before(room, moment))
         say(f"following {', '.join(rooms)} at {client.address}")

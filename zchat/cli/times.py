@@ -16,6 +16,8 @@ Since = Annotated[
 _SPAN = re.compile(r"(\d+(?:\.\d+)?)([smhdw])", re.ASCII)
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600, "w": 7 * 24 * 3600}
 
+_LONGEST = 100 * 365 * 24 * 3600
+
 _EARLIEST = datetime(1, 1, 2, tzinfo=UTC)  # has a time in every zone
 
 
@@ -43,6 +45,19 @@ def parse(text: str, now: datetime | None = None, *, option: str = "--since") ->
         raise typer.BadParameter(
             f"{text!r} is no time: write 90s, 15m, 1h, 2d, 1w, 09:30, 2026-11-21 or 2026-11-21T09:30", param_hint=option
         ) from None
+
+
+def seconds(text: str, *, option: str) -> int:
+    """A span of time, as `90s`, `15m`, `1h`, `7d` or `1w`: of a second at least, and of a hundred years at most.
+
+    Raises:
+        typer.BadParameter: it is none.
+    """
+    span = _SPAN.fullmatch(text)
+    found = float(span[1]) * _UNITS[span[2]] if span is not None else 0.0
+    if not 1 <= found <= _LONGEST:
+        raise typer.BadParameter(f"{text!r} is no span of time: write 90s, 15m, 1h, 7d or 1w", param_hint=option)
+    return int(found)
 
 
 def _ago(now: datetime, seconds: float) -> datetime:

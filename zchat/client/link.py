@@ -8,12 +8,14 @@ import signal
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import zmq
 
 from zchat import codec, errors
 from zchat.address import Address, BadAddress
 from zchat.client.channel import OpenSub, Reopen, Subscribe, Transmit, Unsubscribe
+from zchat.client.keys import Keypair
 from zchat.client.session import Session
 
 DRAIN = 20
@@ -30,9 +32,25 @@ PAUSE = (0.05, 2.0)
 STEADY = 10.0
 """Seconds that a connection must last for the next loss to be nothing special."""
 
-_EVENTS = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
+_EVENTS = (
+    zmq.EVENT_HANDSHAKE_SUCCEEDED
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+    | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.EVENT_DISCONNECTED
+)
+
+_DENIED = 400
+"""What ZAP (ZeroMQ RFC 27) answers to who is not let in; libzmq does not try again after it."""
 
 Socket = zmq.Socket[bytes]
+
+
+class Curve(NamedTuple):
+    """What encrypts a connection: the broker's key, and one's own."""
+
+    broker: bytes
+    own: Keypair
 
 
 class Link:
@@ -42,15 +60,21 @@ class Link:
         context: whose sockets these are.
         address: of the broker's ROUTER.
         session: what is connected; the link does its commands.
+        curve: what encrypts it; None for plaintext.
 
     Attributes:
         sockets: what to poll for reading. They change whenever the connection is opened anew, and `generation`
             with them.
+        trouble: what is likely wrong if the last handshake failed, as a hint for people; else empty.
     """
 
-    def __init__(self, context: zmq.Context[Socket], address: Address, session: Session) -> None:
+    def __init__(
+        self, context: zmq.Context[Socket], address: Address, session: Session, curve: Curve | None = None
+    ) -> None:
         self.session = session
         self.generation = 0
+        self.trouble = ""
+        self._curve = curve
         self._context = context
         self._address = address
         self._tried = 0
@@ -128,7 +152,7 @@ class Link:
         self._tried += 1
         with _uninterrupted():
             dealer = self._dealer = self._context.socket(zmq.DEALER)
-            _common(dealer, self._host)
+            _common(dealer, self._host, self._curve)
             dealer.rcvhwm = dealer.sndhwm = 0  # bounded by the credit
             self._monitor = dealer.get_monitor_socket(_EVENTS)
             dealer.connect(str(self._host))
@@ -141,7 +165,7 @@ class Link:
             if self._sub is not None:
                 self._sub.close(0)
             self._sub = self._context.socket(zmq.SUB)
-            _common(self._sub, self._host)
+            _common(self._sub, self._host, self._curve)
             self._sub.sndhwm = 0  # else subscriptions above it are dropped on reconnection (libzmq #2258)
             self._sub.connect(str(self._host.at(port)))
         self.generation += 1
@@ -167,10 +191,20 @@ class Link:
         monitor = self._monitor
         while monitor is not None and monitor is self._monitor and int(monitor.get(zmq.EVENTS)) & zmq.POLLIN:
             # What zmq.utils.monitor does; importing that would import asyncio.
-            event, _value = struct.unpack("=Hi", monitor.recv_multipart(zmq.NOBLOCK)[0])
+            event, value = struct.unpack("=Hi", monitor.recv_multipart(zmq.NOBLOCK)[0])
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 self._connected_at = now
+                self.trouble = ""
                 self.session.connected(now)
+            elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH and value == _DENIED:
+                self._shut(0)
+                self.session.disconnected("the broker does not let us in", now)
+                self.session.end(errors.NotAdmitted())
+            elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
+                self.trouble = _NO_CURVE if self._curve else _NO_LINK
+            elif event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL:
+                # The other side may notice first that its protocol is another, and then just be gone.
+                self.trouble = self.trouble or (_OTHER_KEY if self._curve else _NO_BROKER)
             elif event == zmq.EVENT_DISCONNECTED:
                 # What came before the end is heard first: it may be why.
                 self._hear_rooms(now, LAST)
@@ -201,6 +235,12 @@ class Link:
                 return  # there is no connection: the monitor tells, and all is asked again
 
 
+_NO_CURVE = "what answers there speaks plaintext, so it is not the broker whose key is known"
+_NO_LINK = "it does not speak plaintext: ask who runs the broker for a link, and `zchat join LINK`"
+_OTHER_KEY = "it does not answer to the key that is known of it: was the broker set up anew? ask for a new link"
+_NO_BROKER = "what answers there ends the connection at once: is it a broker, and one that needs no link?"
+
+
 def _frames(socket: Socket | None, most: int) -> Iterator[bytes]:
     """What has come to a socket, up to so many frames."""
     if socket is None:
@@ -224,8 +264,14 @@ def _uninterrupted() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _common(made: Socket, host: Address) -> None:
+def _common(made: Socket, host: Address, curve: Curve | None) -> None:
     made.linger = 0
+    if curve is not None:
+        made.curve_serverkey, made.curve_publickey, made.curve_secretkey = (
+            curve.broker,
+            curve.own.public,
+            curve.own.secret,
+        )
     made.ipv6 = host.six
     made.maxmsgsize = codec.CLIENT_FRAME
     made.reconnect_ivl = 100

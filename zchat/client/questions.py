@@ -5,22 +5,33 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, TypeVar
 
-from zchat import errors
+from zchat import errors, links
+from zchat.address import BadAddress
 from zchat.messages import (
+    LATEST_MS,
+    LOBBY,
     Ask,
+    Device,
+    Done,
     Found,
     History,
     Hit,
+    Link,
+    Linked,
+    LinkInfo,
+    LinkList,
+    Links,
     Message,
     Named,
     Nick,
     Page,
     People,
     Ping,
+    Revoke,
     RoomInfo,
     RoomList,
     Rooms,
@@ -31,6 +42,9 @@ from zchat.messages import (
 
 PAGE = 500
 """Messages asked for at a time."""
+
+WEEK = 7 * 24 * 3600
+"""Seconds that a link holds where nothing else is said."""
 
 T = TypeVar("T")
 
@@ -55,6 +69,68 @@ class Questions(ABC):
             more = people.more and bool(people.names) and (not found or people.names[0] > found[-1])
             found += people.names
         return found
+
+    def last_seen(self) -> dict[str, datetime | None]:
+        """Everybody whom the broker knows, in order: when they were here last, in UTC; None for who is here now."""
+        found: dict[str, datetime | None] = {}
+        last, more = "", True
+        while more:
+            people = self.ask(partial(Who, after=last, away=True), People)
+            if len(people.seen) != len(people.names):
+                raise errors.Refusal("the broker does not tell who is away: it is older than this zchat")
+            more = people.more and bool(people.names) and people.names[0] > last
+            last = people.names[-1] if people.names else last
+            found.update((name, _moment(ms)) for name, ms in zip(people.names, people.seen, strict=True))
+        return found
+
+    def link(self, room: str = LOBBY, *, uses: int = 1, seconds: int = WEEK, role: str = "member") -> str:
+        """A link that lets others in.
+
+        Args:
+            room: where it leads.
+            uses: how many may come in by it, one at least.
+            seconds: how long it holds.
+            role: of who comes in by it: `member`, `moderator` or `owner`.
+
+        Raises:
+            errors.NotAllowed: this person may not make such a link.
+        """
+        return link_text(self.ask(partial(Link, room=room, uses=uses, seconds=seconds, role=role), Linked))
+
+    def add_device(self) -> str:
+        """A link that lets one more key in as this same person, once, within the hour."""
+        return link_text(self.ask(Device, Linked))
+
+    def links(self) -> list[LinkInfo]:
+        """The links that may still be used, in order of their ids.
+
+        Raises:
+            errors.NotAllowed: this person may not see them.
+        """
+        found: list[LinkInfo] = []
+        more = True
+        while more:
+            listed = self.ask(partial(Links, after=found[-1].id if found else ""), LinkList)
+            more = listed.more and bool(listed.links) and (not found or listed.links[0].id > found[-1].id)
+            found += listed.links
+        return found
+
+    def revoke(self, *, name: str = "", link: str = "", undo: bool = False) -> None:
+        """Has a person, or a link, let in no more.
+
+        Args:
+            name: of the person: none of that person's keys is let in from now on.
+            link: the link itself, or its id.
+            undo: lets the person in again.
+
+        Raises:
+            ValueError: it is not exactly one of name and link, or a link that is to be undone.
+            address.BadAddress: the link is none, or lets nobody in.
+            errors.NotAllowed: this person may not do that.
+        """
+        if bool(name) == bool(link) or (link and undo):
+            raise ValueError("give a name, or a link, which cannot be undone")
+        self.ask(partial(Revoke, link=link_id(link) if link else "", name=name, undo=undo), Done)
 
     def rooms(self) -> list[RoomInfo]:
         """The public rooms, in order of their names."""
@@ -178,3 +254,33 @@ class Questions(ABC):
         ms = 0 if since is None else max(int(since.timestamp() * 1000), 0)
         found = self.ask(partial(Search, words=words, room=room, name=name, since=ms, limit=limit), Found)
         return list(found.hits)
+
+
+def link_text(linked: Linked) -> str:
+    """The link that the broker made.
+
+    Raises:
+        errors.Refusal: it is none.
+    """
+    try:
+        return str(links.parse_link(linked.link))
+    except BadAddress:
+        raise errors.Refusal("the broker made a link that is none: nobody can use it") from None
+
+
+def link_id(link: str) -> str:
+    """What a link is called where its secret must not be told: out of the link itself, or of its id.
+
+    Raises:
+        address.BadAddress: it is a link that lets nobody in, or none.
+    """
+    if not links.is_link(link):
+        return link
+    invite = links.parse_link(link).invite
+    if invite is None:
+        raise BadAddress("that link lets nobody in, so there is nothing to revoke: it only says where the broker is")
+    return links.id_text(links.invite_id(invite))
+
+
+def _moment(ms: int) -> datetime | None:
+    return datetime.fromtimestamp(min(ms, LATEST_MS) / 1000, UTC) if ms else None

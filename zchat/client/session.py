@@ -25,6 +25,7 @@ from zchat.messages import (
     Bye,
     Closing,
     Delete,
+    Device,
     Done,
     Edit,
     Failed,
@@ -34,6 +35,10 @@ from zchat.messages import (
     Hello,
     History,
     Joined,
+    Link,
+    Linked,
+    LinkList,
+    Links,
     Named,
     Nick,
     Notice,
@@ -48,6 +53,7 @@ from zchat.messages import (
     Replies,
     Reply,
     Request,
+    Revoke,
     RoomList,
     Rooms,
     Search,
@@ -83,7 +89,7 @@ NAME_LIMIT = 1024
 FOREIGN = 1024
 """Frames of another run held until hello has settled it."""
 
-Answer = Done | Named | People | RoomList | Told | Pong | Page | Found
+Answer = Done | Named | People | RoomList | Told | Pong | Page | Found | Linked | LinkList
 
 ANSWERS: dict[type[Request], type[Answer]] = {
     History: Page,
@@ -94,6 +100,10 @@ ANSWERS: dict[type[Request], type[Answer]] = {
     Ask: Told,
     Ping: Pong,
     Bye: Done,
+    Link: Linked,
+    Device: Linked,
+    Links: LinkList,
+    Revoke: Done,
 }
 """What each question is answered with."""
 
@@ -103,15 +113,18 @@ class Session:
 
     Args:
         name: whom it speaks as; None for one who only looks.
-        person: who owns the name: a secret of 16 bytes.
+        person: who owns the name: a secret of 16 bytes. Under CURVE the public key, which the broker knows anyway.
         token: makes a secret of so many random bytes.
         resumed: the stamp and the positions of an earlier life.
         missed: whether what the person has not read in private rooms was missed, and is to be heard.
+        invite: the secret of a link. It is said with every hello: the broker heeds it only for a key that it does not
+            know.
 
     Attributes:
         events: what the user is to hear, oldest first; the shell takes from the left.
         answers: what was asked for with `ask`, by its number: the answer, or what went wrong.
         ended: why it is over; None while it is not.
+        role: what the broker said last that this person may do: `owner`, `moderator` or `member`; else empty.
     """
 
     def __init__(
@@ -122,12 +135,15 @@ class Session:
         resumed: tuple[Stamp, dict[str, int]] | None = None,
         *,
         missed: bool = False,
+        invite: bytes | None = None,
     ) -> None:
         self.name = name
         self.events: deque[heard.Event] = deque()
         self.answers: dict[int, Answer | errors.ZchatError] = {}
         self.ended: errors.ZchatError | None = None
+        self.role = ""
         self._person = person
+        self._invite = invite
         self._token = token
         self._client = token(16)
         self._channel = Channel()
@@ -269,7 +285,7 @@ class Session:
         """
         self._transmit_sends(self._said_at)  # what was said before is said before
         request = make(self._channel.number())
-        for field in ("room", "name", "word", "words"):
+        for field in ("room", "name", "word", "words", "role", "link"):
             if _no_name(getattr(request, field, "")):
                 long = errors.TooLong(f"search for {NAME_LIMIT} characters at most") if field == "words" else None
                 self.answers[request_number(request)] = long or errors.NameInvalid()
@@ -370,6 +386,7 @@ class Session:
                 self._rooms.fence,
                 self._resume,
                 self._stamp,
+                self._invite,
             )
         )
 
@@ -403,7 +420,7 @@ class Session:
             return
         self._hello_due = None
         if not 0 < welcome.pub_port < 65536 or welcome.credit < 1:
-            self._end(errors.Refusal("what answers there is no broker that one can work with"))
+            self.end(errors.Refusal("what answers there is no broker that one can work with"))
             return
         self._resume = welcome.session
         self._rooms.senders.add(welcome.sender)
@@ -419,7 +436,7 @@ class Session:
             self._say_hello_again(now)
             return
         self._welcome = welcome
-        self.name = welcome.name
+        self.name, self.role = welcome.name, welcome.role
         self.events.append(heard.Connected(welcome.name, welcome.banner, self._again))
         self._again = True
         self._beat_due = now + _beat(welcome.heartbeat)
@@ -477,7 +494,7 @@ class Session:
                 self._beaten(item, now)
             case People() if self._rooms.roster(item):
                 pass
-            case Done() | Named() | People() | RoomList() | Told() | Pong() | Page() | Found():
+            case Done() | Named() | People() | RoomList() | Told() | Pong() | Page() | Found() | Linked() | LinkList():
                 self._answer(item)
             case Failed():
                 self._failed(item, now)
@@ -527,17 +544,18 @@ class Session:
             if problem.retryable:
                 self._hello_at = now + AGAIN
             else:
-                self._end(problem)
+                self.end(problem)
         elif isinstance(problem, errors.UnknownSession):
             self._unknown_session(now)
         elif isinstance(problem, errors.Superseded | errors.OverCredit):
-            self._end(problem)
+            self.end(problem)
         elif self._asked.pop(failed.q, None) is not None:
             self.answers[failed.q] = problem
         else:
             self._rooms.failed(failed, problem, now)
 
-    def _end(self, problem: errors.ZchatError) -> None:
+    def end(self, problem: errors.ZchatError) -> None:
+        """It is over, and does not come back."""
         self.ended = problem
         self._offline()
         self.events.append(heard.Ended(problem))

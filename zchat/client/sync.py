@@ -16,8 +16,9 @@ import zmq
 
 from zchat import address, errors
 from zchat.client import events as heard
-from zchat.client import identity
-from zchat.client.link import Link, Socket
+from zchat.client import identity as persons
+from zchat.client import keys, places
+from zchat.client.link import Curve, Link, Socket
 from zchat.client.positions import Begin
 from zchat.client.questions import Questions
 from zchat.client.queues import Queues
@@ -39,16 +40,12 @@ LONGEST = 60.0
 T = TypeVar("T")
 
 
-def default_url() -> str:
-    """The broker's address where none is given: `ZCHAT_URL`, else this machine."""
-    return os.environ.get("ZCHAT_URL") or address.DEFAULT_URL
-
-
 def connect(
     url: str | None = None,
     *,
     name: str | None = None,
     person: bytes | None = None,
+    identity: str | None = None,
     resume: Path | str | None = None,
     missed: bool = False,
     timeout: float = 5.0,
@@ -56,9 +53,13 @@ def connect(
     """Connects to a broker.
 
     Args:
-        url: `tcp://HOST:PORT`; by default `ZCHAT_URL`, else `tcp://127.0.0.1:5555`.
+        url: a link, or `tcp://HOST:PORT`, which is encrypted if that broker was joined by a link before; by default
+            `ZCHAT_URL`, else `tcp://127.0.0.1:5555`.
         name: whom to speak as; None for one who only looks.
-        person: the secret of 16 bytes that owns the name; by default the one kept for it in the user's state folder.
+        person: the secret of 16 bytes that owns the name in plaintext; by default the one kept for it in the user's
+            state folder.
+        identity: which of the user's keys to be known by where it is encrypted, made at its first use; by default
+            `ZCHAT_IDENTITY`, else `default`.
         resume: a file that keeps the place in each room over restarts of the program; made if it is not there.
         missed: whether what the person has not read yet is to be heard first, in rooms and private messages; what is
             handled here counts as read from then on.
@@ -69,8 +70,11 @@ def connect(
         errors.DataUnusable: the resume file is in use, or none.
         errors.Unreachable: no broker answered in time.
         errors.NameTaken, errors.NameInvalid: the name cannot be had.
+        errors.BrokerChanged: the broker has another key than before; nothing was sent to it.
+        errors.KeyUnusable: the user's key, or what is remembered of brokers, cannot be used.
+        errors.NotAdmitted: the broker does not let this key in.
     """
-    client = Client(url, name=name, person=person, resume=resume, missed=missed)
+    client = Client(url, name=name, person=person, identity=identity, resume=resume, missed=missed)
     try:
         client.open(timeout)
     except BaseException:
@@ -129,7 +133,7 @@ class Client(Questions):
     Events are heard while a method of it waits: a program that computes for long is caught up when it comes back.
 
     Args:
-        url, name, person, resume, missed: see `connect`.
+        url, name, person, identity, resume, missed: see `connect`.
     """
 
     def __init__(
@@ -138,23 +142,26 @@ class Client(Questions):
         *,
         name: str | None = None,
         person: bytes | None = None,
+        identity: str | None = None,
         resume: Path | str | None = None,
         missed: bool = False,
     ) -> None:
-        self.address = address.parse(url or default_url())
-        if self.address.port == 0:
-            raise address.BadAddress(f"{self.address} has no port to connect to: write the broker's, as it prints it")
-        if person is None:
-            person = identity.person(name) if name is not None else os.urandom(identity.SIZE)
+        where = self._where = places.place(url)
+        self.address = where.address
+        curve = None if where.key is None else Curve(where.key, keys.own_keys(identity))
+        if curve is not None:
+            person = curve.own.public
+        elif person is None:
+            person = persons.person(name) if name is not None else os.urandom(persons.SIZE)
         self._resume = None if resume is None else ResumeFile(Path(resume))
         self._marking = missed
         self._saved_at = 0.0
         self._given: list[heard.Event] = []  # to the program, and not known to be handled yet
         kept = self._resume
         resumed = (kept.stamp, dict(kept.positions)) if kept is not None and kept.stamp is not None else None
-        self.session = Session(name, person, os.urandom, resumed, missed=missed)
+        self.session = Session(name, person, os.urandom, resumed, missed=missed, invite=where.invite)
         self._context: zmq.Context[Socket] = zmq.Context()
-        self._link = Link(self._context, self.address, self.session)
+        self._link = Link(self._context, self.address, self.session, curve)
         self._poller = zmq.Poller()
         self._watched: tuple[int, bool, *tuple[int, ...]] = (-1, True)
         self._queues = Queues()
@@ -177,6 +184,11 @@ class Client(Questions):
         """Whom it speaks as, as it is shown to others."""
         return self.session.name
 
+    @property
+    def role(self) -> str:
+        """What the broker said last that this person may do: `owner`, `moderator` or `member`; empty in plaintext."""
+        return self.session.role
+
     def open(self, timeout: float) -> None:
         """Waits until the broker has answered. See `connect`."""
         why = f"cannot reach a broker at {self.address} within {timeout:g} s"
@@ -184,8 +196,21 @@ class Client(Questions):
             self.wait(lambda: True if self.session.open else None, timeout, errors.Unreachable(why))
         except errors.Unreachable:
             raise errors.Unreachable(f"{why}: {self._hint()}") from None
+        self._remember()
+
+    def _remember(self) -> None:
+        """Keeps which key the broker has: it has proved it."""
+        if self._where.key is None:
+            return
+        try:
+            if keys.remembered(self.address) != self._where.key:
+                keys.remember(self.address, self._where.key)
+        except errors.KeyUnusable:
+            pass  # where nothing can be written the link is needed every time
 
     def _hint(self) -> str:
+        if self._link.trouble:
+            return self._link.trouble
         try:
             self.address.resolve()
         except address.BadAddress as error:
