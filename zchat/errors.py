@@ -37,6 +37,10 @@ class BadOption(ZchatError):
     """An option of the command line that cannot be followed."""
 
 
+class BadConfig(BadOption):
+    """A configuration that means nothing: a file, a key in it, or options that contradict each other."""
+
+
 class Undecodable(ZchatError):
     """A frame that is none of this protocol's."""
 

@@ -78,6 +78,15 @@ class Hub:
         self._sends: list[tuple[Session, Room | None, Sending]] = []
         self._hellos: list[tuple[Session, int, Callable[[Greeted], None]]] = []
 
+    @property
+    def busy(self) -> bool:
+        """Whether something is left to be answered that was asked in earlier turns."""
+        return bool(self._jobs)
+
+    def reload(self, settings: Settings) -> None:
+        """Goes by other bounds and times from now on; see limits.kept."""
+        self.settings = self.turn.settings = settings
+
     # A turn ---------------------------------------------------------------------------------------------------------
 
     def handle(self, inputs: Iterable[Input], now: Now) -> Work:

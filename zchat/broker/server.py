@@ -17,6 +17,7 @@ from typing import Any
 import zmq
 
 from zchat import codec, errors
+from zchat.broker import limits
 from zchat.broker.connections import Connections, Subscribers, cut
 from zchat.broker.effects import Effects, Lookup
 from zchat.broker.hub import Hub
@@ -69,7 +70,6 @@ class Server:
         said: Callable[[str, Message], None] | None = None,
     ) -> None:
         self.hub = Hub(settings, store.rooms(), store.names(), secrets.token_bytes)
-        self._settings = settings
         self._store = store
         self._sockets = sockets
         self._said = said
@@ -105,16 +105,41 @@ class Server:
         """Hands the next turn an input. May be called from a signal handler."""
         self._given.append(item)
 
+    def reload(self, settings: Settings, keep_days: float | None, keep_messages: int | None) -> list[str]:
+        """Goes by other settings from now on.
+
+        Args:
+            keep_days, keep_messages: see `Store.retain`.
+
+        Returns:
+            The names of the limits that only a restart takes over: clients were told, or memory was laid out for them.
+        """
+        settings, fixed = limits.kept(self.hub.settings, settings)
+        self.hub.reload(settings)
+        self._subscribers.limit = TOPIC * settings.max_rooms_joined
+        self._store.retain(keep_days, keep_messages)
+        self._tidy_at = 0.0
+        return fixed
+
     @property
     def stopping(self) -> bool:
         """Whether it was told to stop, and has told everybody."""
         return self.hub.draining
 
-    def turn(self) -> None:
-        """Waits until there is something to do, and does it. Returns at least once a second."""
+    @property
+    def busy(self) -> bool:
+        """Whether it owes somebody an answer that takes another turn."""
+        return self.hub.busy
+
+    def turn(self, most: float = 1.0) -> None:
+        """Waits until there is something to do, and does it. Returns at least once a second.
+
+        Args:
+            most: seconds to wait at most, if that is less.
+        """
         self._wait_for_crowds()
         pressing = self._given or self._connections.ending
-        wait = min(self.hub.wait(), max(self._tidy_at - time.monotonic(), 0.0))
+        wait = min(self.hub.wait(), max(self._tidy_at - time.monotonic(), 0.0), most)
         ready: dict[Any, int] = dict(self._poller.poll(0 if pressing or not wait else int(wait * 1000) + 1))
         inputs: list[Input] = []
         if not self._monitors.isdisjoint(ready):
@@ -140,11 +165,12 @@ class Server:
             self._urgent.poll(wait * 1000)
 
     def close(self, linger: int = 500) -> None:
-        """Lets go of sockets and store; what is under way to clients has `linger` milliseconds."""
+        """Lets go of sockets and store; what is under way to clients has `linger` milliseconds, from now on."""
+        until = time.monotonic() + linger / 1000
         try:
             self._store.close()  # first, so that whoever waits for the port finds the log free
         finally:
-            self._sockets.close(linger)
+            self._sockets.close(max(int((until - time.monotonic()) * 1000), 0))
 
     # In ---------------------------------------------------------------------------------------------------------------
 
@@ -178,7 +204,7 @@ class Server:
         try:
             if parts > 1:
                 raise errors.Undecodable("a frame has one part")
-            return codec.decode_requests(frame, self._settings.credit + 1)
+            return codec.decode_requests(frame, self.hub.settings.credit + 1)
         except errors.Undecodable as error:
             return [codec.Malformed(0, errors.BadRequest(str(error)))]
 
