@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 def join(hub: Hub, session: Session, request: Join) -> None:
     """Enters a room, made if it is not there."""
+    if hub.draining:
+        raise errors.Draining
     name = hub.rooms.canonical(request.room)
     if name not in session.rooms and len(session.rooms) >= hub.settings.max_rooms_joined:
         raise errors.LimitReached("as many rooms as one session may follow: leave one first")
