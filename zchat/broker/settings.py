@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from zchat.broker.rates import Limits
+
 BANNER = r"""
           _           _
   _______| |__   __ _| |_
@@ -43,6 +45,8 @@ class Settings:
         max_sessions, max_rooms, max_rooms_joined, max_private_rooms, max_marks: refused beyond; the last three per
             session, per person and per person.
         max_names: of people who were here; beyond it the oldest are forgotten.
+        rates: how much a person may ask for in a time; None for as much as they like. Where anybody can be as many
+            persons as they like, limits to each would hinder only the honest.
     """
 
     banner: str = BANNER
@@ -69,3 +73,4 @@ class Settings:
     max_private_rooms: int = 1000
     max_marks: int = 5000
     max_names: int = 100_000
+    rates: Limits | None = None

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zchat import errors
-from zchat.broker.commands import clock, history, presence, rooms, sessions, talk
+from zchat.broker.commands import clock, history, limits, presence, rooms, sessions, talk
+from zchat.broker.rates import JOINS, MESSAGES, QUESTIONS, READS, stranger
 from zchat.broker.sessions import Session
 from zchat.codec import Malformed
 from zchat.messages import (
@@ -45,22 +46,25 @@ class Command(NamedTuple):
         run: the handler.
         named: whether the session must have a name.
         batched: whether the handler takes a list of such requests, rather than one.
+        kind: as what it counts, of what a person may ask for in a time; None where the handler sees to it, or where
+            nothing would be gained.
     """
 
     run: Callable[[Hub, Session, Any], None]
     named: bool = False
     batched: bool = False
+    kind: int | None = QUESTIONS
 
 
 TABLE: dict[type[Request], Command] = {
-    Send: Command(talk.send, named=True, batched=True),
-    Edit: Command(talk.edit, named=True),
-    Delete: Command(talk.delete, named=True),
-    Join: Command(rooms.join),
+    Send: Command(talk.send, named=True, batched=True, kind=None),
+    Edit: Command(talk.edit, named=True, kind=MESSAGES),
+    Delete: Command(talk.delete, named=True, kind=MESSAGES),
+    Join: Command(rooms.join, kind=JOINS),
     Leave: Command(rooms.leave),
     Rooms: Command(rooms.rooms),
-    Read: Command(history.read),
-    History: Command(history.history),
+    Read: Command(history.read, kind=READS),
+    History: Command(history.history, kind=READS),
     Search: Command(history.search),
     Mark: Command(history.mark),
     Who: Command(presence.who),
@@ -68,7 +72,7 @@ TABLE: dict[type[Request], Command] = {
     Ask: Command(clock.ask),
     Ping: Command(sessions.ping),
     Heartbeat: Command(sessions.heartbeat),
-    Bye: Command(sessions.bye),
+    Bye: Command(sessions.bye, kind=None),
 }
 
 
@@ -86,6 +90,10 @@ def execute(hub: Hub, peer: bytes, session: Session | None, requests: Sequence[R
         errors.Refusal: it may not, or it cannot be done.
     """
     request = requests[0]
+    limited = hub.rates.limits is not None
+    if limited and (session is None or isinstance(request, Malformed)):
+        person = session.person if session is not None else stranger(peer)
+        limits.count(hub, peer, person, QUESTIONS, len(requests), len(requests))
     if isinstance(request, Malformed):
         raise request.problem
     if isinstance(request, Hello):
@@ -95,6 +103,10 @@ def execute(hub: Hub, peer: bytes, session: Session | None, requests: Sequence[R
         raise errors.UnknownSession
     hub.sessions.heard(session)
     command = TABLE[type(request)]
-    if command.named and session.name is None:
+    nameless = command.named and session.name is None
+    if limited and (nameless or command.kind is not None):
+        kind = QUESTIONS if nameless or command.kind is None else command.kind
+        limits.count(hub, peer, session.person, kind, len(requests), len(requests))
+    if nameless:
         raise errors.NameNeeded
     command.run(hub, session, requests if command.batched else request)

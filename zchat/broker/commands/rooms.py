@@ -6,6 +6,7 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from zchat import errors
+from zchat.broker.commands import limits
 from zchat.broker.rooms import Room
 from zchat.broker.sessions import Session
 from zchat.messages import Done, Join, Joined, Leave, RoomInfo, RoomList, Rooms
@@ -21,6 +22,8 @@ def join(hub: Hub, session: Session, request: Join) -> None:
     name = hub.rooms.canonical(request.room)
     if name not in session.rooms and len(session.rooms) >= hub.settings.max_rooms_joined:
         raise errors.LimitReached("as many rooms as one session may follow: leave one first")
+    if name not in hub.rooms.by_name:
+        limits.creation(hub, session)
     room = hub.rooms.make(name, said=False)
     hub.rooms.enter(session, room, quiet=request.quiet)
 

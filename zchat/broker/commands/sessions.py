@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from zchat import errors
+from zchat.broker.commands import limits
 from zchat.broker.effects import Level
 from zchat.broker.sessions import Client, Session
 from zchat.messages import VERSION, Beat, Bye, Done, Heartbeat, Hello, Moved, Ping, Pong, PrivateRoom, Welcome
@@ -21,6 +22,7 @@ def hello(hub: Hub, peer: bytes, request: Hello) -> None:
         raise errors.WrongVersion(f"this broker speaks version {VERSION} of the protocol, not {request.version}")
     if hub.draining:
         raise errors.Draining
+    limits.hello(hub, peer, request.person)
     known = hub.sessions.of_client(request.client)
     if known is not None and known.person != request.person:
         raise errors.BadRequest("hello: the client is another person's")
