@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from zchat import cli
 from zchat.broker import limits
+from zchat.broker.rates import Limits, Rate
 from zchat.broker.settings import Settings
 from zchat.cli import config
 from zchat.cli.plan import Wanted
@@ -19,6 +21,10 @@ from zchat.cli.systemd import broker_context
 def uncommented(text: str) -> str:
     """The file with all its keys set."""
     return re.sub(r"(?m)^#(?=[a-z])", "", text)
+
+
+def asdict_rates(rates: Limits | None) -> dict[str, Rate | None]:
+    return {field.name: getattr(rates, field.name) for field in fields(Limits)}
 
 
 def file(folder: Path, text: str | bytes) -> Path:
@@ -37,11 +43,12 @@ def wanted(folder: Path, text: str, *arguments: str) -> Wanted:
 def test_the_file_as_it_is_made_names_everything(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["config", "default"]) == 0
     text = capsys.readouterr().out
-    assert tomllib.loads(text) == {"bind": "tcp://127.0.0.1:5555", "limits": {}}
+    assert tomllib.loads(text) == {"bind": "tcp://127.0.0.1:5555", "limits": {}, "rates": {}}
     table = tomllib.loads(uncommented(text))
     flags = {config.key_of(one) for one in config.broker_parameters()} - config.COMMAND_LINE_ONLY
-    assert set(table) - {"limits"} == flags
+    assert set(table) - {"limits", "rates"} == flags
     assert table["limits"] == limits.defaults()
+    assert {name: limits.rate_checked(name, rate) for name, rate in table["rates"].items()} == asdict_rates(Limits())
     # Each key has a line before it that says what it is.
     assert not re.search(r"(?m)^\n#?[a-z-]+ =", text)
     assert cli.run(["broker", "--check-config", "--config", str(file(tmp_path, text))]) == 0
@@ -55,6 +62,7 @@ def test_every_limit_says_what_it_is() -> None:
         assert known.help, f"{name} is to be described in zchat.broker.limits"
         assert known.least <= default <= known.most
     assert {name.replace("_", "-") for name in limits.LIMITS} == set(limits.defaults())
+    assert set(limits.RATES) == set(limits.rate_defaults())
 
 
 # What goes before what ------------------------------------------------------------------------------------------------
@@ -71,6 +79,16 @@ def test_the_command_line_goes_before_the_file_and_the_file_before_the_default(t
 def test_a_flag_that_repeats_the_default_goes_before_the_file(tmp_path: Path) -> None:
     plan = wanted(tmp_path, "show-chat = true\ndrain-timeout = 9\n", "--no-show-chat", "--drain-timeout", "5").plan()
     assert (plan.show_chat, plan.drain) == (False, 5)
+
+
+def test_rates_hold_by_themselves_only_where_people_can_be_told_apart(tmp_path: Path) -> None:
+    text = f'data = "{tmp_path}"\n[rates]\nmessages = "9/0.5"\njoins = "7/7"\nhellos = "off"\n'
+    given = {"messages": Rate(9, 0.5), "joins": Rate(8, 2), "hellos": None}
+    rates = asdict_rates(wanted(tmp_path, text, "--curve", "--rate", "joins=8/2").plan().settings.rates)
+    assert rates == {**asdict_rates(Limits()), **given}
+    rates = asdict_rates(wanted(tmp_path, text, "--rate", "joins=8/2").plan().settings.rates)
+    assert rates == {**dict.fromkeys(rates), **given}
+    assert wanted(tmp_path, "memory = true").plan().settings.rates is None
 
 
 def test_who_may_come_in(tmp_path: Path) -> None:
@@ -123,6 +141,12 @@ def test_who_may_come_in(tmp_path: Path) -> None:
         ("[limits]\ngrace = nan", "limits: grace: write a number"),
         ("[limits]\ngrace = true", "limits: grace: write a number"),
         ("[limits]\ncredit = 1000000", "limits: credit: it must be from 16 to 1024"),
+        ("rates = 3", "rates: it is a table: write [rates]"),
+        ("[rates]\nmessage = '1/1'", "rates: message: there is no such key, is messages meant?"),
+        ("[rates]\nmessages = 200", "rates: messages: write AT-ONCE/PER-SECOND"),
+        ("[rates]\nmessages = '200/many'", "rates: messages: write AT-ONCE/PER-SECOND"),
+        ("[rates]\nmessages = '200/0'", "rates: messages: no rate: 200 at once, then 0 a second"),
+        ("[rates]\nmessages = 'nan/1'", "rates: messages: no rate: nan at once"),
         ("memory = true\ndata = '/x'", "choose: --data keeps the log"),
         ("curve = true\ninsecure = true", "choose: --curve encrypts"),
         ("admission = 'known'", "--admission known takes keys: add --curve"),
@@ -157,6 +181,8 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, capsys: pytest.Ca
         (["--limit", "max-roms=3"], "--limit max-roms: there is no such limit"),
         (["--limit", "max-rooms=many"], "--limit max-rooms: write a whole number"),
         (["--limit", "grace=inf"], "--limit grace: write a number"),
+        (["--rate", "messages=0/1"], "--rate messages: no rate: 0 at once"),
+        (["--rate", "words=1/1"], "--rate words: there is no such rate"),
         (["--keep-days", "nan"], "--keep-days: write a number"),
         (["--banner", "x" * 20000], "the banner is longer"),
         (["--bind", "tcp://127.0.0.1:99999"], "port 99999 is out of range"),

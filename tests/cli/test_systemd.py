@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from support import World
+
 from zchat import cli
 from zchat.cli.systemd import _quoted
 
@@ -98,6 +100,23 @@ def test_what_the_broker_would_refuse_is_refused(capsys: pytest.CaptureFixture[s
     assert cli.run(["systemd", *arguments]) == 2
     told = capsys.readouterr()
     assert (told.out, told.err.count("\n")) == ("", 1)
+
+
+WALLED = """
+import ctypes, os, sys
+PR_SET_MDWE, REFUSE_EXEC_GAIN = 65, 1
+if ctypes.CDLL(None).prctl(PR_SET_MDWE, REFUSE_EXEC_GAIN, 0, 0, 0):
+    sys.exit(77)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
+def test_a_broker_needs_no_memory_that_it_may_write_and_run(world: World) -> None:
+    if subprocess.run([sys.executable, "-c", WALLED, shutil.which("true") or ""], check=False).returncode:
+        pytest.skip("this system cannot forbid it (Linux 6.3 can)")
+    world.broker(within=[sys.executable, "-c", WALLED])
+    assert world.run("send", "lobby", "hi", "--name", "ann").returncode == 0
+    assert "hi" in world.run("history", "lobby").stdout
 
 
 def test_words_are_quoted() -> None:

@@ -89,6 +89,8 @@ class Hub:
     def reload(self, settings: Settings) -> None:
         """Goes by other bounds and times from now on; see limits.kept."""
         self.settings = self.turn.settings = settings
+        if settings.rates != self.rates.limits:
+            self.rates.set(settings.rates)
 
     # A turn ---------------------------------------------------------------------------------------------------------
 

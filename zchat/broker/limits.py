@@ -8,6 +8,7 @@ from dataclasses import fields, replace
 from typing import NamedTuple
 
 from zchat import errors
+from zchat.broker.rates import Limits, Rate
 from zchat.broker.settings import Settings
 
 
@@ -52,6 +53,17 @@ LIMITS = {
     "max_names": Limit("Names whose owner is remembered.", live=False),
 }
 """By the name of the field. What is missing here has the widest range."""
+
+RATES = {
+    "messages": "Messages, edits and deletions.",
+    "bytes": "Bytes of their texts.",
+    "joins": "Rooms entered. At once: as many as one may come back to.",
+    "creations": "Rooms made, also private ones.",
+    "hellos": "Sessions begun or resumed.",
+    "reads": "Pages of what was said.",
+    "questions": "Everything else that is asked for.",
+}
+"""What may be asked for in a time."""
 
 _NOT_LIMITS = {"pub_port"}
 
@@ -112,6 +124,51 @@ def _number(value: object) -> float | None:
 def apply(settings: Settings, limits: Mapping[str, float]) -> Settings:
     """Settings with other limits, by their names with dashes."""
     return replace(settings, **{name.replace("-", "_"): value for name, value in limits.items()})  # type: ignore[arg-type]
+
+
+def rate_defaults() -> dict[str, str]:
+    """What a person may ask for in a time, by its name, as an operator writes it."""
+    return {field.name: rate_text(getattr(Limits(), field.name)) for field in fields(Limits)}
+
+
+def rate_text(rate: Rate | None) -> str:
+    """A rate as an operator writes it."""
+    return "off" if rate is None else f"{rate.burst:.15g}/{rate.per_second:.15g}"
+
+
+def rate_checked(name: str, value: object) -> Rate | None:
+    """A rate; None for as much as they like.
+
+    Args:
+        value: as `rate_text` writes it.
+
+    Raises:
+        errors.BadConfig: there is no such rate, or it cannot be that.
+    """
+    if name not in rate_defaults():
+        raise errors.BadConfig(f"{name}: there is no such rate")
+    if value == "off":
+        return None
+    burst, _, per_second = value.partition("/") if isinstance(value, str) else ("", "", "")
+    try:
+        return Rate(float(burst), float(per_second))
+    except ValueError:
+        raise errors.BadConfig(f"{name}: write AT-ONCE/PER-SECOND, as in 200/50, or off") from None
+    except errors.BadOption as error:
+        raise errors.BadConfig(f"{name}: {error}") from None
+
+
+def with_rates(settings: Settings, rates: Mapping[str, Rate | None], *, usual: bool) -> Settings:
+    """Settings with other rates.
+
+    Args:
+        rates: by name.
+        usual: whether the others are as they are by default; else there are no others.
+    """
+    if not (usual or rates):
+        return settings
+    base = Limits() if usual else Limits(**dict.fromkeys(rate_defaults()))
+    return replace(settings, rates=replace(base, **rates))
 
 
 def kept(running: Settings, wanted: Settings) -> tuple[Settings, list[str]]:

@@ -104,6 +104,12 @@ def command(
         list[str] | None,
         typer.Option("--limit", metavar="NAME=VALUE", help="Set a bound: zchat config default lists them."),
     ] = None,
+    rate: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--rate", metavar="NAME=N/S", help="How much a person may ask for: N at once, S a second; or off."
+        ),
+    ] = None,
     log_level: Annotated[LogLevel, typer.Option("--log-level", help="How much to log.")] = LogLevel.INFO,
     show_chat: Annotated[
         bool | None, typer.Option("--show-chat/--no-show-chat", help="Print what is said. [default: on a terminal]")

@@ -8,21 +8,24 @@ import math
 import re
 import textwrap
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from zchat.broker import limits
 from zchat.errors import BadConfig
 
 if TYPE_CHECKING:
     from typer._click import Parameter
 
-COMMAND_LINE_ONLY = {"config", "check-config", "limit", "help"}
+    from zchat.broker.rates import Rate
+
+COMMAND_LINE_ONLY = {"config", "check-config", "limit", "rate", "help"}
 """What has no key: it is about the file, or a table of it."""
 
 EXAMPLES: dict[str, object] = {
@@ -53,7 +56,14 @@ LIMITS_HEAD = """\
 Bounds. A broker that runs takes them over on SIGHUP, but for those that say otherwise.
 """
 
+RATES_HEAD = """\
+What one person may ask for, with all devices together: so much at once, and then so much a second; or off. Where
+connections are not encrypted, only those are in force that are set. A broker that runs takes them over on SIGHUP.
+"""
+
 WIDTH = 100
+
+T = TypeVar("T")
 
 
 class What(StrEnum):
@@ -85,11 +95,12 @@ class Config:
 
     Attributes:
         values: of options, by the names of their parameters.
-        limits: by name.
+        limits, rates: by name.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
     limits: dict[str, float] = field(default_factory=dict)
+    rates: dict[str, Rate | None] = field(default_factory=dict)
 
 
 def read(path: Path, parameters: Iterable[Parameter]) -> Config:
@@ -104,15 +115,18 @@ def read(path: Path, parameters: Iterable[Parameter]) -> Config:
     table = _table(path)
     options = {key: one for one in parameters if (key := key_of(one)) not in COMMAND_LINE_ONLY}
     values: dict[str, Any] = {}
-    limits: dict[str, float] = {}
+    bounds: dict[str, float] = {}
+    rates: dict[str, Rate | None] = {}
     for key, value in table.items():
         if key == "limits":
-            limits = _limits(path, value)
+            bounds = _named(f"{path}: limits", value, limits.defaults(), limits.checked)
+        elif key == "rates":
+            rates = _named(f"{path}: rates", value, limits.rate_defaults(), limits.rate_checked)
         elif key in options:
             values[str(options[key].name)] = _value(f"{path}: {key}", options[key], value)
         else:
-            raise BadConfig(f"{path}: {_unknown(key, [*options, 'limits'])}")
-    return Config(values, limits)
+            raise BadConfig(f"{path}: {_unknown(key, [*options, 'limits', 'rates'])}")
+    return Config(values, bounds, rates)
 
 
 def key_of(parameter: Parameter) -> str:
@@ -175,18 +189,17 @@ def _value(where: str, parameter: Parameter, value: object) -> Any:
     return value
 
 
-def _limits(path: Path, table: object) -> dict[str, float]:
-    from zchat.broker import limits
-
+def _named(where: str, table: object, known: Iterable[str], checked: Callable[[str, object], T]) -> dict[str, T]:
+    """What a table says, each value checked."""
     if not isinstance(table, dict):
-        raise BadConfig(f"{path}: limits: it is a table: write [limits], and a line for each")
+        raise BadConfig(f"{where}: it is a table: write [{where.rpartition(' ')[2]}], and a line for each")
     for name in table:
-        if name not in limits.defaults():
-            raise BadConfig(f"{path}: limits: {_unknown(name, limits.defaults())}")
+        if name not in known:
+            raise BadConfig(f"{where}: {_unknown(name, known)}")
     try:
-        return {name: limits.checked(name, value) for name, value in table.items()}
+        return {name: checked(name, value) for name, value in table.items()}
     except BadConfig as error:
-        raise BadConfig(f"{path}: limits: {error}") from None
+        raise BadConfig(f"{where}: {error}") from None
 
 
 # Writing --------------------------------------------------------------------------------------------------------------
@@ -194,8 +207,6 @@ def _limits(path: Path, table: object) -> dict[str, float]:
 
 def default_text(parameters: Iterable[Parameter]) -> str:
     """A configuration with every key, as TOML."""
-    from zchat.broker import limits
-
     parts = [_comment(HEAD)]
     for one in parameters:
         key = key_of(one)
@@ -207,6 +218,9 @@ def default_text(parameters: Iterable[Parameter]) -> str:
         known = limits.limit(name)
         told = known.help if known.live else f"{known.help} Takes a restart."
         parts.append(f"{_comment(told)}#{name} = {_toml(value)}\n")
+    parts.append(f"{_comment(RATES_HEAD)}[rates]\n")
+    for name, rate in limits.rate_defaults().items():
+        parts.append(f"{_comment(limits.RATES.get(name, ''))}#{name} = {_toml(rate)}\n")
     return "\n".join(parts)
 
 

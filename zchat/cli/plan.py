@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from zchat.broker import limits, sockets
 from zchat.broker.access import Access
@@ -20,10 +20,12 @@ if TYPE_CHECKING:
 
     from zchat.address import Address
 
+T = TypeVar("T")
+
 BANNER_LIMIT = 16 * 1024
 """Bytes of a banner at most: it is sent to everybody."""
 
-LIVE = {"banner", "keep_days", "keep_messages", "log_level", "drain_timeout", "limit", "config", "check_config"}
+LIVE = {"banner", "keep_days", "keep_messages", "log_level", "drain_timeout", "limit", "rate", "config", "check_config"}
 """Parameters that a broker which runs takes over, or that are none of what it does."""
 
 
@@ -121,7 +123,9 @@ class Wanted:
         address = _address(values["bind"])
         sockets.publishing_port(address, values["pub_port"])
         folder = None if values["memory"] else data_folder(_path(values["data"]))
-        bounds = {**self.file.limits, **_limits(values["limit"] or ())}
+        bounds = {**self.file.limits, **_named("--limit", values["limit"] or (), limits.checked)}
+        rates = {**self.file.rates, **_named("--rate", values["rate"] or (), limits.rate_checked)}
+        access = _access(values, address, folder)
         banner = BANNER if values["banner"] is None else _banner(values["banner"])
         return Plan(
             address,
@@ -131,8 +135,8 @@ class Wanted:
             folder,
             values["keep_days"],
             values["keep_messages"],
-            limits.apply(Settings(banner=banner), bounds),
-            _access(values, address, folder),
+            limits.with_rates(limits.apply(Settings(banner=banner), bounds), rates, usual=access.curve),
+            access,
             str(values["log_level"]),
             values["show_chat"],
             not values["no_console"],
@@ -215,19 +219,19 @@ def _banner(wanted: str) -> str:
     return text.encode(errors="replace").decode()
 
 
-def _limits(given: Iterable[str]) -> dict[str, float]:
-    """The bounds out of --limit.
+def _named(option: str, given: Iterable[str], checked: Callable[[str, object], T]) -> dict[str, T]:
+    """What is set by NAME=VALUE.
 
     Raises:
-        errors.BadConfig: there is no such bound, or it cannot be that.
+        errors.BadConfig: there is no such thing, or it cannot be that.
     """
-    found: dict[str, float] = {}
+    found: dict[str, T] = {}
     for one in given:
         name, equals, value = one.partition("=")
         if not equals:
-            raise BadConfig(f"--limit {one}: write NAME=VALUE")
+            raise BadConfig(f"{option} {one}: write NAME=VALUE")
         try:
-            found[name] = limits.checked(name, value)
+            found[name] = checked(name, value)
         except BadConfig as error:
-            raise BadConfig(f"--limit {error}") from None
+            raise BadConfig(f"{option} {error}") from None
     return found

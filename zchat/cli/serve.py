@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 GARBAGE = 50_000
 """Objects made, less those gone, between two looks of the garbage collector at the youngest."""
 
+LINGER = 500
+"""Milliseconds that what is under way to clients has if the broker ends without having been told to."""
+
 MARGIN = 0.25
 """Seconds of those for draining that are left for the process to end."""
 
@@ -55,7 +58,7 @@ class Service:
         self._code = OK
         self._told_at: float | None = None  # when the first signal to stop came
         self._reread = False
-        self._until = 0.0  # when draining must be over
+        self._until: float | None = None  # when draining must be over
         self._terminal = False
 
     def heed_signals(self) -> None:
@@ -118,13 +121,16 @@ class Service:
                 self._reload()
                 self._notifier.ready(status)
         self._notifier.stopping("telling everybody")
-        self._until = time.monotonic() + self._plan.drain
-        while self._server.busy and time.monotonic() < self._until - self._plan.drain / 2:
+        now = time.monotonic()
+        self._until = now + self._plan.drain
+        while self._server.busy and time.monotonic() < now + self._plan.drain / 2:
             self._turn()
         return self._code
 
     def linger(self) -> int:
         """Milliseconds that what is under way to clients still has."""
+        if self._until is None:
+            return LINGER
         return max(int((self._until - MARGIN - time.monotonic()) * 1000), 0)
 
     def _turn(self) -> None:
