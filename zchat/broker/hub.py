@@ -216,7 +216,7 @@ class Hub:
         unread: list[Malformed] = []
         for kind, alike in groupby(item.requests, type):
             if kind in BATCHED:
-                if peer not in self._cut:
+                if not self._cut or peer not in self._cut:
                     self._execute(peer, [*alike])
                 continue
             for request in alike:

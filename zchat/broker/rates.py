@@ -6,6 +6,7 @@ time is handed in: the hub's own, which stalls and jumps of the machine's clocks
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil, inf
@@ -24,7 +25,6 @@ QUESTIONS: Final = 6
 
 _REFUSALS: Final = 7
 _EMPTY = (0.0,) * 8
-_UNLIMITED = (inf, inf)
 
 HOLD = (10.0, 3600.0)
 """Seconds that an offender is held off: the first time, and at most. Each time is twice as long as the one before."""
@@ -122,7 +122,11 @@ class Rates:
     def set(self, limits: Limits | None) -> None:
         """Limits everybody so from now on; all buckets are full. Who is held off stays so, unless there are none."""
         self.limits = limits
-        self._rates = limits.kinds() if limits is not None else ()
+        self._rates = limits.kinds() if limits is not None else (None,) * 7
+        messages, size = self._rates[MESSAGES], self._rates[BYTES]
+        self._say = (messages.burst if messages else inf, int(size.burst) if size else sys.maxsize)
+        self._a_message = 1 / messages.per_second if messages else 0.0  # in seconds
+        self._a_byte = 1 / size.per_second if size else 0.0
         self._full.clear()
         if limits is None:
             self._holds.clear()
@@ -144,7 +148,7 @@ class Rates:
             0 if they were there, and have been taken; else in how many seconds they will be, if nothing else is asked
             for before.
         """
-        rate = self._rates[kind] if self.limits is not None else None
+        rate = self._rates[kind]
         if rate is None or self.exempt(person):
             return 0.0
         wait = self._wait(person, kind, rate, clock, amount)
@@ -154,7 +158,7 @@ class Rates:
 
     def wait(self, person: bytes, kind: int, clock: float, amount: float = 1.0) -> float:
         """The same as `take`, and nothing is taken."""
-        rate = self._rates[kind] if self.limits is not None else None
+        rate = self._rates[kind]
         if rate is None or self.exempt(person):
             return 0.0
         return self._wait(person, kind, rate, clock, amount)
@@ -164,26 +168,29 @@ class Rates:
         # What the clock cannot tell apart is there: it would be asked for again and again, a moment later.
         return lacking / rate.per_second if lacking > 1e-6 * rate.burst else 0.0
 
-    def sendable(self, person: bytes, clock: float) -> tuple[float, float]:
-        """How many messages, and how many bytes, a person may say now; infinite if there is no limit."""
-        limits = self.limits
-        if limits is None or self.exempt(person):
-            return _UNLIMITED
-        messages, size = limits.messages, limits.bytes
+    def sendable(self, person: bytes, clock: float) -> tuple[float, int] | None:
+        """How many messages, and how many bytes, a person may say now: some huge number of what has no limit; None if
+        neither has.
+        """
+        if self.limits is None or self.exempt(person):
+            return None
+        full = self._full.get(person)
+        if full is None or (full[MESSAGES] <= clock and full[BYTES] <= clock):
+            return self._say
+        messages, size = self.limits.messages, self.limits.bytes
         return (
             inf if messages is None else self._left(person, MESSAGES, messages, clock),
-            inf if size is None else self._left(person, BYTES, size, clock),
+            sys.maxsize if size is None else int(self._left(person, BYTES, size, clock)),
         )
 
     def sent(self, person: bytes, clock: float, messages: int, size: int) -> None:
-        """A person said so many messages of so many bytes altogether."""
-        limits = self.limits
-        if limits is None or not messages or self.exempt(person):
-            return
-        if limits.messages is not None:
-            self._spend(person, MESSAGES, limits.messages, clock, messages)
-        if limits.bytes is not None:
-            self._spend(person, BYTES, limits.bytes, clock, size)
+        """A person who is limited said so many messages of so many bytes altogether."""
+        full = self._full.get(person)
+        if full is None:
+            full = self._begin(person, clock)
+        first, second = full[MESSAGES], full[BYTES]
+        full[MESSAGES] = (first if first > clock else clock) + messages * self._a_message
+        full[BYTES] = (second if second > clock else clock) + size * self._a_byte
 
     def _left(self, person: bytes, kind: int, rate: Rate, clock: float) -> float:
         full = self._full.get(person, _EMPTY)[kind]
@@ -192,10 +199,14 @@ class Rates:
     def _spend(self, person: bytes, kind: int, rate: Rate, clock: float, amount: float) -> None:
         full = self._full.get(person)
         if full is None:
-            if len(self._full) >= self._sweep:
-                self._forget(clock)
-            full = self._full[person] = [*_EMPTY]
+            full = self._begin(person, clock)
         full[kind] = max(full[kind], clock) + amount / rate.per_second
+
+    def _begin(self, person: bytes, clock: float) -> list[float]:
+        if len(self._full) >= self._sweep:
+            self._forget(clock)
+        full = self._full[person] = [*_EMPTY]
+        return full
 
     def _forget(self, clock: float) -> None:
         """Forgets whose buckets are full again, so that what is remembered does not grow with all who ever came."""

@@ -29,11 +29,13 @@ PACE = 32.0
 SLOWEST, FASTEST = 0.1, 10_000.0
 """Messages a second at least; and from when on the pace is no matter any more."""
 
-RISE = 1 / 8
-"""By how much the pace rises with each message that is taken: it doubles in some six seconds, whatever it is."""
+RISE = (1.0, 1 / 8)
+"""By how much the pace rises with each message that is taken: until it was too fast once, and from then on. The latter
+doubles it in some six seconds, whatever it is.
+"""
 
 SPARE = 8
-"""Messages that may be sent at once for the time in which there were none."""
+"""Messages that may be sent at once for the time in which there were none, or what the pace allows in half a second."""
 
 
 class Pending(Value, frozen=True):
@@ -63,6 +65,7 @@ class Outbox:
         self._window = 1  # how many may be unanswered
         self._not_before: float | None = None
         self._pace: float | None = None  # messages a second; None for as fast as it goes
+        self._rise = RISE[0]
         self._settling = False  # whether what was under way at a refusal for saying too much is not all answered
         self._free_at = 0.0  # when the pace allows the next
 
@@ -108,7 +111,7 @@ class Outbox:
         if taken:
             self._flying += len(taken)
             if self._pace is not None:
-                self._free_at = max(self._free_at, now - SPARE / self._pace) + len(taken) / self._pace
+                self._free_at = max(self._free_at, now - _spare(self._pace) / self._pace) + len(taken) / self._pace
             last = taken[-1].n
             self._next = last + 1
             if last > self._high:
@@ -120,7 +123,7 @@ class Outbox:
         """How many the pace allows."""
         if self._pace is None:
             return self.number
-        return 0 if now < self._free_at else min(int((now - self._free_at) * self._pace), SPARE) + 1
+        return 0 if now < self._free_at else int(min((now - self._free_at) * self._pace, _spare(self._pace))) + 1
 
     def due(self) -> float | None:
         """When there will be something to hand over; None if not for the time alone."""
@@ -144,7 +147,7 @@ class Outbox:
         found = [pending for number in numbers if (pending := self._pending.pop(number, None)) is not None]
         self._flying = max(self._flying - len(numbers), 0)
         if self._pace is not None and found:
-            pace = self._pace + RISE * len(found)
+            pace = self._pace + self._rise * len(found)
             self._pace = pace if pace < FASTEST else None
         self.first = next(iter(self._pending), self.number)
         while self._handed and self._handed[0][0] < self.first:
@@ -173,7 +176,9 @@ class Outbox:
         self._not_before = max(self._not_before or 0.0, now + delay)
         if not self._settling:
             self._settling = True
+            first = self._pace is None
             self._pace = PACE if self._pace is None else max(self._pace / 2, SLOWEST)
+            self._rise = RISE[0 if first else 1]
 
     def agrees(self, last: int, vouched: bool) -> bool:
         """Whether what the broker knows of this client's sends can be true.
@@ -214,6 +219,10 @@ class Outbox:
         for pending in kept:
             self._pending[self.number] = Pending(pending.ticket, _numbered(pending.request, self.number))
             self.number += 1
+
+
+def _spare(pace: float) -> float:
+    return max(SPARE, pace / 2)
 
 
 def _numbered(request: Numbered, n: int) -> Numbered:

@@ -90,10 +90,9 @@ def execute(hub: Hub, peer: bytes, session: Session | None, requests: Sequence[R
         errors.Refusal: it may not, or it cannot be done.
     """
     request = requests[0]
-    limited = hub.rates.limits is not None
-    if limited and (session is None or isinstance(request, Malformed)):
-        person = session.person if session is not None else stranger(peer)
-        limits.count(hub, peer, person, QUESTIONS, len(requests), len(requests))
+    # What is said is counted where it is taken.
+    if hub.rates.limits is not None and (type(request) is not Send or session is None or session.name is None):
+        _count(hub, peer, session, requests)
     if isinstance(request, Malformed):
         raise request.problem
     if isinstance(request, Hello):
@@ -103,10 +102,17 @@ def execute(hub: Hub, peer: bytes, session: Session | None, requests: Sequence[R
         raise errors.UnknownSession
     hub.sessions.heard(session)
     command = TABLE[type(request)]
-    nameless = command.named and session.name is None
-    if limited and (nameless or command.kind is not None):
-        kind = QUESTIONS if nameless or command.kind is None else command.kind
-        limits.count(hub, peer, session.person, kind, len(requests), len(requests))
-    if nameless:
+    if command.named and session.name is None:
         raise errors.NameNeeded
     command.run(hub, session, requests if command.batched else request)
+
+
+def _count(hub: Hub, peer: bytes, session: Session | None, requests: Sequence[Request | Malformed]) -> None:
+    """Counts what a peer asks, also what it may not ask."""
+    kind: int | None = QUESTIONS
+    command = TABLE.get(type(requests[0])) if session is not None else None  # type: ignore[arg-type]
+    if session is not None and command is not None:
+        kind = command.kind if session.name is not None or not command.named else QUESTIONS
+    if kind is not None:
+        person = session.person if session is not None else stranger(peer)
+        limits.count(hub, peer, person, kind, len(requests), len(requests))

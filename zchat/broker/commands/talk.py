@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -25,10 +26,14 @@ def send(hub: Hub, session: Session, requests: Sequence[Send]) -> None:
     """Says something in a room or to a person, once or many times in a row."""
     sends = _sends(session)
     run = hub.run_of(session)
+    there = run.said[0].room if run is not None else None
     limit = hub.settings.text_limit
-    messages, size_left = hub.rates.sendable(session.person, hub.turn.clock)
-    taken = requests if len(requests) <= messages else requests[: int(messages)]
-    spent = 0
+    allowed = hub.rates.sendable(session.person, hub.turn.clock) if hub.rates.limits is not None else None
+    taken, most, spent = requests, sys.maxsize, 0
+    if allowed is not None:
+        messages, most = allowed
+        if len(requests) > messages:
+            taken = requests[: int(messages)]
     refused: errors.RateLimited | None = None
     rest = iter(taken)
     for request in rest:
@@ -37,33 +42,38 @@ def send(hub: Hub, session: Session, requests: Sequence[Send]) -> None:
             _unexpected(hub, session, sends, n)
             continue
         size = len(text) if text.isascii() else len(text.encode())
-        if spent + size > size_left and (spent or hub.rates.wait(session.person, BYTES, hub.turn.clock, size)):
+        spent += size
+        if spent > most and (spent > size or hub.rates.wait(session.person, BYTES, hub.turn.clock, size)):
+            spent -= size
             refused = errors.RateLimited()
             break
         problem = None if size <= limit and text.isprintable() else _problem(text, size, limit)
-        if run is not None and request.room == run.said[0].room and problem is None:
+        if problem is None and run is not None and request.room == there:
             sends.planned = n
-            spent += size
             run.said.append(request)
             continue
         try:
             if problem is not None:
                 raise problem
             room = _room(hub, session, request.room)
-            run = Append(room.name, *_origin(hub, session), [request])
+            run, there = Append(room.name, *_origin(hub, session), [request]), request.room
             hub.stage(session, room, run)
         except errors.RateLimited as error:
+            spent -= size
             refused = error
             break
         except errors.Refusal as error:
             run = None
             hub.stage(session, None, Refusal(session.client, Refused(n, error.code, str(error))))
         sends.planned = n
-        spent += size
-    left = requests[len(taken) :] if refused is None else [request, *rest, *requests[len(taken) :]]
+    if allowed is None:
+        return
+    if taken is requests and refused is None:
+        hub.rates.sent(session.person, hub.turn.clock, len(requests), spent)
+        return
+    left = [*([] if refused is None else [request]), *rest, *requests[len(taken) :]]
     hub.rates.sent(session.person, hub.turn.clock, len(requests) - len(left), spent)
-    if left:
-        _refuse(hub, session, left, refused)
+    _refuse(hub, session, left, refused)
 
 
 def _refuse(hub: Hub, session: Session, left: Sequence[Send], why: errors.RateLimited | None) -> None:
@@ -98,7 +108,7 @@ def _amend(hub: Hub, session: Session, request: Edit | Delete, text: str | None)
     if hub.turn.amends >= hub.settings.amends:
         raise errors.Busy
     size = 0 if text is None else len(text.encode())
-    if session.peer is not None:
+    if size and session.peer is not None:
         limits.count(hub, session.peer, session.person, BYTES, size)
     hub.turn.amends += 1
     sends.planned = n
