@@ -124,7 +124,6 @@ def unit(plan: Plan, line: Sequence[str], config: Path | None, *, user: bool) ->
     return f"""\
 [Unit]
 Description=zchat broker
-Documentation=man:systemd.service(5)
 {"" if user else WAITS}# It is started again whatever happens, and for as long as it takes.
 StartLimitIntervalSec=0
 

@@ -74,6 +74,9 @@ AGAIN = 1.0
 RETRY = (0.02, 60.0)
 """Seconds at least and at most before asking again what was too much in too short a time, whatever the broker says."""
 
+LATER = {errors.RateLimited.code, errors.Draining.code}
+"""Refusals of what is asked again by itself: later, or of the broker that comes after this one."""
+
 BEATS = (1.0, 3600.0)
 """Seconds between two heartbeats at least and at most, whatever the broker says."""
 
@@ -460,7 +463,7 @@ class Session:
     # Replies ----------------------------------------------------------------------------------------------------------
 
     def _reply(self, item: Reply, now: float) -> None:
-        if isinstance(item, Failed) and item.code == errors.RateLimited.code and self._put_off(item, now):
+        if isinstance(item, Failed) and item.code in LATER and self._put_off(item, now):
             return
         self._channel.answered(getattr(item, "q", 0))
         self._marks.answered(getattr(item, "q", 0))

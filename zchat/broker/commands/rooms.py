@@ -9,6 +9,7 @@ from zchat import errors
 from zchat.broker.commands import limits
 from zchat.broker.rooms import Room
 from zchat.broker.sessions import Session
+from zchat.broker.settings import RETRY_MS
 from zchat.messages import Done, Join, Joined, Leave, RoomInfo, RoomList, Rooms
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 def join(hub: Hub, session: Session, request: Join) -> None:
     """Enters a room, made if it is not there."""
     if hub.draining:
-        raise errors.Draining
+        raise errors.Draining(retry_ms=RETRY_MS)
     name = hub.rooms.canonical(request.room)
     if name not in session.rooms and len(session.rooms) >= hub.settings.max_rooms_joined:
         raise errors.LimitReached("as many rooms as one session may follow: leave one first")
