@@ -231,6 +231,7 @@ class Run:
             code = worker.process.ends(PATIENCE + 20)
             if code != 0:
                 raise Failed(f"a process of clients ended with {code}: {worker.last_words()}")
+            worker.process.kill()  # closes its pipes
             worker.process = None
         return self.judge(logs)
 

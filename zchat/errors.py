@@ -37,6 +37,10 @@ class BadOption(ZchatError):
     """An option of the command line that cannot be followed."""
 
 
+class BadConfig(BadOption):
+    """A configuration that means nothing: a file, a key in it, or options that contradict each other."""
+
+
 class Undecodable(ZchatError):
     """A frame that is none of this protocol's."""
 
@@ -72,6 +76,10 @@ class BrokerChanged(ZchatError):
 class Refusal(ZchatError):
     """The broker said no.
 
+    Args:
+        detail: one line for the user; what the code says by itself if it is empty.
+        retry_ms: in how many milliseconds the same request may succeed; 0 if that is not known.
+
     Attributes:
         code: the word on the wire.
         retryable: true if the same request may succeed later. A retryable refusal of a send uses no number up.
@@ -83,8 +91,9 @@ class Refusal(ZchatError):
     cut: ClassVar[bool] = False
     says: ClassVar[str] = "the broker refused it"
 
-    def __init__(self, detail: str = "") -> None:
+    def __init__(self, detail: str = "", *, retry_ms: int = 0) -> None:
         super().__init__(detail or self.says)
+        self.retry_ms = retry_ms
 
 
 # The client's doing, by mistake: it may go on.

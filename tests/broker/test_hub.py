@@ -527,6 +527,7 @@ def test_shutting_down_drains(talk: Dialogue) -> None:
     assert (refused.code, refused.retry_ms) == ("draining", 1000)
     assert ann.asks(Send(1, "lobby", "again")) == [Ack(1, "lobby", 1, DAY)]
     assert Peer(talk, "bob").hello_fails() == "draining"
+    assert ann.asks(Join(2, "den")) == [Failed(2, "draining", "the broker is shutting down", 1000)]
     assert ann.asks(Ping(1)) == [Pong(1)]
 
 

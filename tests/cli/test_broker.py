@@ -8,7 +8,11 @@ import stat
 from pathlib import Path
 
 import pytest
-from support import World, eventually
+from support import Process, World, eventually
+from wires import Raw, frame
+
+from zchat import address
+from zchat.messages import VERSION, Hello, Welcome
 
 
 @pytest.mark.parametrize(
@@ -144,3 +148,132 @@ def test_nothing_is_kept_with_memory(world: World, tmp_path: Path) -> None:
     world.broker("--memory").wait_err("nothing is kept")
     world.run("send", "lobby", "hi", "--name", "alice")
     assert not (tmp_path / "data").exists()
+
+
+# SIGHUP ---------------------------------------------------------------------------------------------------------------
+
+
+def configured(world: World, folder: Path, text: str, *arguments: str) -> tuple[Process, Path]:
+    """A broker with a configuration, and the file."""
+    file = folder / "zchat.toml"
+    file.write_text(text)
+    return world.broker("--config", str(file), *arguments), file
+
+
+def test_a_hang_up_has_it_read_its_configuration_anew(world: World, tmp_path: Path) -> None:
+    usual = "keep-messages = 100\n"
+    broker, file = configured(world, tmp_path, f"{usual}[limits]\ntext-limit = 5\n")
+    alice = world.start("join", "--name", "alice", stdin=True)
+    alice.wait_err("you are in lobby")
+    assert "5 are allowed" in world.run("send", "lobby", "longer than that", "--name", "bob").stderr
+    file.write_text(f"{usual}[limits]\ntext-limit = 50\nmax-rooms-joined = 50\n")
+    broker.signal(signal.SIGHUP)
+    broker.wait_err("INFO the configuration was read anew")
+    assert world.run("send", "lobby", "--name", "bob", stdin="longer than that\nand more\n").returncode == 0
+    alice.wait_out("and more")  # who was there is there still
+    file.write_text('keep-messages = 1\nlog-level = "warning"\n')
+    broker.signal(signal.SIGHUP)
+    eventually(lambda: world.run("history", "lobby").stdout.count("\n") == 1, "what is too much by now is dropped")
+    seen = len(broker.err)
+    assert world.run("send", "lobby", "quiet now", "--name", "carol").returncode == 0
+    broker.pump(0)
+    assert "carol" not in broker.err[seen:]
+
+
+def test_a_configuration_that_cannot_be_used_leaves_all_as_it_was(world: World, tmp_path: Path) -> None:
+    broker, file = configured(world, tmp_path, "[limits]\ntext-limit = 5\n")
+    for count, text in enumerate(["", "keep-messages = 'many'\n", "limits = 1\n", None], 1):
+        if text is None:
+            file.unlink()
+        else:
+            file.write_text(text)
+        broker.signal(signal.SIGHUP)
+        broker.wait_err(rf"(WARNING all stays as it was: [^\n]*{file}[^\n]*\n[^\n]*){{{count}}}$")
+        assert broker.err.count("WARNING") == count
+    assert "5 are allowed" in world.run("send", "lobby", "longer than that", "--name", "bob").stderr
+
+
+def test_it_says_what_only_a_restart_takes_over(world: World, tmp_path: Path) -> None:
+    broker, file = configured(world, tmp_path, "keep-messages = 9\n", "--log-level", "info")
+    file.write_text('bind-wait = 1\nmemory = true\nlog-level = "error"\n[limits]\ncredit = 100\n')
+    broker.signal(signal.SIGHUP)
+    broker.wait_err("WARNING changed, but only a restart takes it over: memory, bind-wait, credit\n")
+    file.write_text("keep-messages = 9\n")
+    broker.signal(signal.SIGHUP)
+    eventually(lambda: broker.err.count("read anew") == 2, "it is as it was", broker.pump)
+    assert broker.err.count("WARNING") == 1
+    broker.signal(signal.SIGTERM)
+    assert broker.ends() == 0
+
+
+def test_without_anything_to_read_a_hang_up_changes_nothing(world: World) -> None:
+    broker = world.broker("--memory")
+    broker.signal(signal.SIGHUP)
+    broker.wait_err("there is nothing to re-read")
+    assert world.run("ping", "--count", "1").returncode == 0
+
+
+def test_it_ends_with_its_terminal(world: World) -> None:
+    broker = world.terminal("broker", "--bind", "tcp://127.0.0.1:0", "--memory")
+    broker.wait("zchat broker listening on tcp://")
+    url = broker.shown.split("listening on ")[1].split()[0]
+    broker.popen.send_signal(signal.SIGHUP)
+    broker.wait("there is nothing to re-read")
+    alice = world.start("join", "--name", "alice", "--url", url, stdin=True)
+    alice.wait_err("you are in lobby")
+    os.close(broker.slave)
+    os.close(broker.master)
+    alice.wait_err("the broker is shutting down")
+    eventually(lambda: broker.popen.poll() == 0, "it ends")
+    broker.slave, broker.master = os.open(os.devnull, os.O_RDWR), os.open(os.devnull, os.O_RDWR)
+
+
+# The end --------------------------------------------------------------------------------------------------------------
+
+
+def never_reading(url: str) -> tuple[Raw, Raw]:
+    """A client in the lobby that takes nothing in: its two connections."""
+    where = address.parse(url)
+    router = Raw(where)
+    router.handshake("DEALER")
+    router.requests(Hello(1, VERSION, None, b"p" * 16, b"c" * 16, b"f" * 16))
+    (welcome,) = router.replies()
+    assert isinstance(welcome, Welcome)
+    published = Raw(where.at(welcome.pub_port), receive=4096)
+    published.handshake("SUB")
+    published.sends(frame(b"\1r.lobby"))
+    return router, published
+
+
+def stuck(world: World, *arguments: str) -> tuple[Process, tuple[Raw, Raw]]:
+    """A broker that cannot get rid of what it has for a client."""
+    broker = world.broker("--memory", *arguments)
+    deaf = never_reading(world.url)
+    text = "".join(f"{'x' * 16000}\n" for _ in range(500))  # more than the system takes for a connection
+    assert world.run("send", "lobby", "--name", "ann", stdin=text).returncode == 0
+    return broker, deaf
+
+
+def test_who_takes_nothing_in_does_not_keep_it_from_ending(world: World) -> None:
+    broker, deaf = stuck(world, "--drain-timeout", "1")
+    alice = world.start("join", "--name", "alice", stdin=True)
+    alice.wait_err("you are in lobby")
+    broker.signal(signal.SIGTERM)
+    alice.wait_err("the broker is shutting down")
+    assert broker.ends() == 0
+    for one in deaf:
+        one.close()
+
+
+@pytest.mark.parametrize(("first", "second"), [(signal.SIGTERM, signal.SIGTERM), (signal.SIGTERM, signal.SIGINT)])
+def test_told_twice_it_ends_at_once(world: World, first: signal.Signals, second: signal.Signals) -> None:
+    broker, deaf = stuck(world, "--drain-timeout", "1000")
+    alice = world.start("join", "--name", "alice", stdin=True)
+    alice.wait_err("you are in lobby")
+    broker.signal(first)
+    alice.wait_err("the broker is shutting down")
+    assert broker.popen.poll() is None
+    broker.signal(second)
+    assert broker.ends() == 128 + second
+    for one in deaf:
+        one.close()

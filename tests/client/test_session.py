@@ -294,6 +294,24 @@ def test_a_name_left_before_it_was_known_to_be_anothers_takes_nothing_with_it(in
     assert inside.asks_one(Join).room == "lobby"
 
 
+@pytest.mark.parametrize("lost", [False, True])
+def test_a_room_that_a_broker_refuses_as_it_ends_is_entered_later(there: Playing, lost: bool) -> None:
+    there.session.join("den", quiet=False, now=there.now)
+    there.fence(1)
+    join = there.asks_one(Join)
+    there.skip()
+    there.reply(Failed(join.q, "draining", "", 1000))
+    there.hears()
+    if lost:
+        there.lose()
+        there.skip_events()
+        there.welcome(there.connect())
+        there.fence(2)
+    else:
+        there.wait(1.0)
+    assert "den" in [again.room for again in there.asks_all(Join)]
+
+
 def test_a_room_that_is_refused_is_not_followed(there: Playing) -> None:
     there.session.join("a b", quiet=False, now=there.now)
     there.fence(1)

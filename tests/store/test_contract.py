@@ -622,6 +622,20 @@ def test_a_room_may_lose_all_and_keeps_its_head(keeping: Callable[[Retention], S
     assert say(store, "d", n=4)[0].seq == 4
 
 
+def test_what_is_kept_may_change_while_it_runs(keeping: Callable[[Retention], Store]) -> None:
+    store = keeping(Retention())
+    say(store, *"abcdef")
+    settle(store, MS + 8 * DAY)
+    assert texts(read(store)) == [*"abcdef"]
+    store.retain(None, 4)
+    settle(store, MS + 8 * DAY)
+    assert store.read("lobby", 0, 99, LOTS).first == 3
+    assert texts(read(store)) == [*"cdef"]
+    store.retain(7, None)
+    settle(store, MS + 8 * DAY)
+    assert store.read("lobby", 0, 99, LOTS).first == 7
+
+
 def test_an_edit_outlives_its_message(keeping: Callable[[Retention], Store]) -> None:
     store = keeping(Retention(keep_messages=3))
     say(store, "one", "two")

@@ -19,6 +19,7 @@ from zchat.broker.effects import Effects, Level
 from zchat.broker.inputs import Announce, FenceMoved, Given, Gone, Input, Met, Now, Received, Shutdown
 from zchat.broker.marks import Marks
 from zchat.broker.people import RESERVED_DAYS, Names
+from zchat.broker.rates import Rates, retry_ms
 from zchat.broker.rooms import Room, Rooms, other_of
 from zchat.broker.sessions import Session, Sessions, called
 from zchat.broker.settings import RETRY_MS, Settings
@@ -62,6 +63,7 @@ class Hub:
         turn: the turn under way.
         rooms, sessions, names, marks: what there is.
         admission: who may come in; None on plaintext.
+        rates: how much each person may ask for.
         draining: whether it was told to stop.
     """
 
@@ -83,6 +85,7 @@ class Hub:
         self.rooms = Rooms(self.turn, self.names, kept)
         self.marks = Marks(self.turn)
         self.sessions = Sessions(self.turn, self.rooms, self.names, self.marks)
+        self.rates = Rates(settings.rates)
         self.draining = False
         self._jobs: deque[tuple[Session, bytes | None, int, Callable[[], None]]] = deque()
         self._cut: set[bytes] = set()  # peers of which nothing more is heard until their connection has ended
@@ -97,6 +100,17 @@ class Hub:
         if self.admission is not None:
             self.admission.door = door
             self._recheck = True
+
+    @property
+    def busy(self) -> bool:
+        """Whether something is left to be answered that was asked in earlier turns."""
+        return bool(self._jobs)
+
+    def reload(self, settings: Settings) -> None:
+        """Goes by other bounds and times from now on; see limits.kept."""
+        self.settings = self.turn.settings = settings
+        if settings.rates != self.rates.limits:
+            self.rates.set(settings.rates)
 
     # A turn ---------------------------------------------------------------------------------------------------------
 
@@ -244,12 +258,14 @@ class Hub:
         unread: list[Malformed] = []
         for kind, alike in groupby(item.requests, type):
             if kind in BATCHED:
-                self._execute(peer, [*alike])
+                if not self._cut or peer not in self._cut:
+                    self._execute(peer, [*alike])
                 continue
             for request in alike:
                 if isinstance(request, Malformed):
                     unread.append(request)
-                self._execute(peer, [request])
+                if peer not in self._cut:
+                    self._execute(peer, [request])
         if unread:
             who, problem = called(session), unread[0].problem
             self.turn.log(Level.WARNING, f"could not read {len(unread)} requests of {who}: {problem}", peer)
@@ -260,10 +276,28 @@ class Hub:
         except errors.Refusal as problem:
             for request in requests:
                 if isinstance(request, Numbered):
-                    refused = Refused(request.n, problem.code, str(problem), retry_ms=RETRY_MS)
+                    refused = Refused(request.n, problem.code, str(problem), retry_ms=problem.retry_ms or RETRY_MS)
                     self.turn.effects.reply(peer, refused)
                 else:
                     self.turn.fail(peer, request.q, problem)
+
+    def too_much(self, peer: bytes, person: bytes, count: int) -> None:
+        """So many requests of a peer were refused as too much for its person: who goes on is cut, and held off."""
+        mine = list(self.sessions.of(person))
+        # An honest library may have all its credit under way when the first refusal comes, and comes back with as much.
+        hold = self.rates.refused(person, count, self.turn.clock, 2 * self.settings.credit * max(len(mine), 1))
+        if not hold:
+            return
+        kept_on = errors.RateLimited(f"held off for {hold:g} s: it went on although refused", retry_ms=retry_ms(hold))
+        who = called(next(iter(mine), None))
+        self.turn.log(Level.WARNING, f"cut {who}, held off for {hold:g} s: it asks for too much and goes on", peer)
+        for one in dict.fromkeys((peer, *(session.peer for session in mine))):
+            if one is not None and one not in self._cut:
+                self.turn.fail(one, 0, kept_on)
+                self.turn.effects.cuts.append(one)
+                self._cut.add(one)
+        for session in mine:
+            self.sessions.end(session)
 
     def greet(
         self,

@@ -53,5 +53,10 @@ def start(level: str) -> None:
     handler.setFormatter(line)
     log = logging.getLogger("zchat")
     log.handlers[:] = [handler]
-    log.setLevel(level.upper())
     log.propagate = False
+    choose(level)
+
+
+def choose(level: str) -> None:
+    """Logs from another level on; see `start`."""
+    logging.getLogger("zchat").setLevel(level.upper())

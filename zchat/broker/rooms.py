@@ -155,6 +155,10 @@ class Rooms:
                     raise errors.LimitReached("too many private conversations")
         return self.make(name, tuple(sorted((one, other), key=lambda member: member.person)))
 
+    def of_two(self, one: bytes, other: bytes) -> Room | None:
+        """The room of two persons, if it is there."""
+        return self.by_name.get(_private_id(one, other))
+
     def canonical(self, wanted: str) -> str:
         """The canonical name of a public room.
 

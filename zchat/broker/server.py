@@ -17,6 +17,7 @@ from typing import Any
 import zmq
 
 from zchat import codec, errors
+from zchat.broker import limits
 from zchat.broker.admission import Answer
 from zchat.broker.connections import Connections, cut
 from zchat.broker.effects import Effects, Lookup
@@ -81,7 +82,6 @@ class Server:
     ) -> None:
         door, records = (None, ()) if entrance is None else (entrance.door, store.records())
         self.hub = Hub(settings, store.rooms(), store.names(), secrets.token_bytes, door, records)
-        self._settings = settings
         self._store = store
         self._sockets = sockets
         self._said = said
@@ -124,17 +124,42 @@ class Server:
         """Hands the next turn an input. May be called from a signal handler."""
         self._given.append(item)
 
+    def reload(self, settings: Settings, keep_days: float | None, keep_messages: int | None) -> list[str]:
+        """Goes by other settings from now on.
+
+        Args:
+            keep_days, keep_messages: see `Store.retain`.
+
+        Returns:
+            The names of the limits that only a restart takes over: clients were told, or memory was laid out for them.
+        """
+        settings, fixed = limits.kept(self.hub.settings, settings)
+        self.hub.reload(settings)
+        self._subscribers.limit = TOPIC * settings.max_rooms_joined
+        self._store.retain(keep_days, keep_messages)
+        self._tidy_at = 0.0
+        return fixed
+
     @property
     def stopping(self) -> bool:
         """Whether it was told to stop, and has told everybody."""
         return self.hub.draining
 
-    def turn(self) -> None:
-        """Waits until there is something to do, and does it. Returns at least once a second."""
+    @property
+    def busy(self) -> bool:
+        """Whether it owes somebody an answer that takes another turn."""
+        return self.hub.busy
+
+    def turn(self, most: float = 1.0) -> None:
+        """Waits until there is something to do, and does it. Returns at least once a second.
+
+        Args:
+            most: seconds to wait at most, if that is less.
+        """
         self._wait_for_crowds()
         pressing = self._given or self._connections.ending
         now = time.monotonic()
-        wait = min(self.hub.wait(), max(min(self._tidy_at, self._look_at) - now, 0.0))
+        wait = min(self.hub.wait(), max(min(self._tidy_at, self._look_at) - now, 0.0), most)
         ready: dict[Any, int] = dict(self._poller.poll(0 if pressing or not wait else int(wait * 1000) + 1))
         inputs: list[Input] = []
         if not self._monitors.isdisjoint(ready):
@@ -164,12 +189,13 @@ class Server:
             self._urgent.poll(wait * 1000)
 
     def close(self, linger: int = 500) -> None:
-        """Lets go of sockets and store; what is under way to clients has `linger` milliseconds."""
+        """Lets go of sockets and store; what is under way to clients has `linger` milliseconds, from now on."""
+        until = time.monotonic() + linger / 1000
         try:
             self._store.close()  # first, so that whoever waits for the port finds the log free
         finally:
             self._inflow.close()
-            self._sockets.close(linger)
+            self._sockets.close(max(int((until - time.monotonic()) * 1000), 0))
 
     # In ---------------------------------------------------------------------------------------------------------------
 
@@ -208,7 +234,7 @@ class Server:
         try:
             if parts > 1:
                 raise errors.Undecodable("a frame has one part")
-            return codec.decode_requests(frame, self._settings.credit + 1)
+            return codec.decode_requests(frame, self.hub.settings.credit + 1)
         except errors.Undecodable as error:
             return [codec.Malformed(0, errors.BadRequest(str(error)))]
 

@@ -86,7 +86,7 @@ class Sessions:
         self._fences: dict[bytes, Session] = {}
         self._persons: dict[bytes, set[Session]] = {}
         self._unfenced: OrderedDict[Session, float] = OrderedDict()  # since when nothing was heard, oldest first
-        self._leaving: dict[Session, float] = {}  # when the grace ends, soonest first, since all have the same grace
+        self._leaving: dict[Session, float] = {}  # since when a connection is lost, longest first
 
     def __len__(self) -> int:
         return len(self._tokens)
@@ -224,7 +224,7 @@ class Sessions:
             self.reply(session, Unfenced())
 
     def _may_leave(self, session: Session) -> None:
-        self._leaving.setdefault(session, self._turn.clock + self._turn.settings.grace)
+        self._leaving.setdefault(session, self._turn.clock)
 
     def make_room(self) -> bool:
         """Ends the session whose grace ends next; says whether there was one."""
@@ -236,14 +236,14 @@ class Sessions:
     def expire(self) -> None:
         """Ends those whose grace is over, and those that never fenced and are silent."""
         clock = self._turn.clock
-        while self._leaving and next(iter(self._leaving.values())) <= clock:
+        while self._leaving and self.due() <= clock:
             self.end(next(iter(self._leaving)), lost=True)
         while self._unfenced and next(iter(self._unfenced.values())) + self._turn.settings.silence <= clock:
             self.end(next(iter(self._unfenced)), lost=True)
 
     def due(self) -> float:
         """When a grace ends next, by the hub's clock; infinite if none does."""
-        return next(iter(self._leaving.values()), float("inf"))
+        return next(iter(self._leaving.values()), float("inf")) + self._turn.settings.grace
 
 
 def called(session: Session | None) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from zchat.broker.rates import Limits
+
 BANNER = r"""
           _           _
   _______| |__   __ _| |_
@@ -55,6 +57,8 @@ class Settings:
         max_links_person: that one person made and that may still be used.
         max_uses: of one link.
         max_link_life: seconds that a link may hold.
+        rates: how much a person may ask for in a time; None for as much as they like. Where anybody can be as many
+            persons as they like, limits to each would hinder only the honest.
     """
 
     banner: str = BANNER
@@ -92,3 +96,4 @@ class Settings:
     max_links_person: int = 100
     max_uses: int = 10_000
     max_link_life: int = 366 * 86400
+    rates: Limits | None = None

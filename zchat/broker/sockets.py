@@ -88,14 +88,8 @@ def bind(
     Raises:
         errors.BindFailed: one of them is not to be had; the message names it and says what to do.
     """
-    if pub_port is None:
-        pub_port = wanted.port + 1 if wanted.port else 0
-        if pub_port > 65535:
-            raise errors.BindFailed(f"the port after {wanted.port} is out of range: name another with --pub-port")
-    elif pub_port == wanted.port != 0:
-        raise errors.BindFailed(f"port {pub_port} cannot serve both: name another with --pub-port")
+    pub_port = publishing_port(wanted, pub_port)
     try:
-        check_port(pub_port)
         host = wanted.resolve()[0].host
     except BadAddress as error:
         raise errors.BindFailed(str(error)) from None
@@ -130,6 +124,25 @@ def bind(
                     zap,
                 )
         time.sleep(RETRY)  # noqa: TID251  # nothing tells when a port gets free, and nobody is served yet
+
+
+def publishing_port(wanted: Address, pub_port: int | None) -> int:
+    """The port that XPUB is to take; see `bind`.
+
+    Raises:
+        errors.BindFailed: it cannot be had.
+    """
+    if pub_port is None:
+        pub_port = wanted.port + 1 if wanted.port else 0
+        if pub_port > 65535:
+            raise errors.BindFailed(f"the port after {wanted.port} is out of range: name another with --pub-port")
+    elif pub_port == wanted.port != 0:
+        raise errors.BindFailed(f"port {pub_port} cannot serve both: name another with --pub-port")
+    try:
+        check_port(pub_port)
+    except BadAddress as error:
+        raise errors.BindFailed(str(error)) from None
+    return pub_port
 
 
 class _Taken(Exception):

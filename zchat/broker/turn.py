@@ -65,7 +65,7 @@ class Turn:
 
     def fail(self, peer: bytes | None, q: int, problem: errors.Refusal) -> None:
         """Refuses a request."""
-        self.effects.reply(peer, Failed(q, problem.code, str(problem)))
+        self.effects.reply(peer, Failed(q, problem.code, str(problem), problem.retry_ms))
 
     def log(self, level: Level, text: str, peer: bytes | None = None) -> None:
         """A line for the operator."""

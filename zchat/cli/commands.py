@@ -33,6 +33,8 @@ SUMMARIES = {
     "backup": "Copies all that a broker keeps into FILE; also while it runs.",
     "restore": "Puts a backup in the place of what a broker keeps.",
     "check": "Verifies all that a broker keeps; also while it runs.",
+    "config": "Prints a configuration for the broker: every key with its default and what it is.",
+    "systemd": "Prints a unit that has systemd run the broker.",
 }
 """The subcommands in the order of the help, and how the docstring of each begins."""
 

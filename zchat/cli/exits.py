@@ -16,7 +16,7 @@ def code_of(error: Exception) -> int:
     from zchat import errors
     from zchat.address import BadAddress
 
-    if isinstance(error, BadAddress | errors.NameInvalid | errors.UnknownWord):
+    if isinstance(error, BadAddress | errors.BadConfig | errors.NameInvalid | errors.UnknownWord):
         return USAGE
     if isinstance(error, errors.Unreachable):
         return UNREACHABLE

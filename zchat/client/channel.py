@@ -50,7 +50,8 @@ class Channel:
         self._waiting: deque[Request] = deque()  # for credit
         self._lookups: deque[Request] = deque()  # for the answer to the one before: the broker allows one at a time
         self._looking: int | None = None
-        self._unanswered: set[int] = set()  # of those that were asked
+        self._unanswered: dict[int, Request] = {}  # of those that were asked
+        self._put_off: list[tuple[float, Request]] = []  # the broker wants them asked again later, and when
         self._q = 0
 
     def number(self) -> int:
@@ -73,9 +74,37 @@ class Channel:
 
     def answered(self, q: int) -> None:
         """A request was answered: another may have its place, after `release`."""
-        self._unanswered.discard(q)
+        self._unanswered.pop(q, None)
         if q == self._looking:
             self._looking = None
+
+    def put_off(self, q: int, until: float) -> bool:
+        """A request is to be asked again later; says whether it was one that was asked here.
+
+        Args:
+            until: in seconds.
+        """
+        request = self._unanswered.get(q)
+        if request is not None:
+            self.answered(q)
+            self._put_off.append((until, request))
+        return request is not None
+
+    def forget(self, q: int) -> None:
+        """Nobody waits for the answer any more: it is not asked again."""
+        self._put_off = [(until, request) for until, request in self._put_off if request_number(request) != q]
+
+    def due(self) -> float:
+        """When `ask_again` has something to do; infinite if it has nothing."""
+        return min((until for until, _ in self._put_off), default=float("inf"))
+
+    def ask_again(self, now: float) -> None:
+        """Asks what was put off until now."""
+        if self.due() <= now:
+            due = [request for until, request in self._put_off if until <= now]
+            self._put_off = [(until, request) for until, request in self._put_off if until > now]
+            for request in due:
+                self.ask(request)
 
     def release(self) -> None:
         """Sends what waits, as far as there is credit."""
@@ -84,7 +113,7 @@ class Channel:
             self._waiting.append(self._lookups.popleft())
         while self._waiting and len(self._unanswered) < RESERVE - 1:  # one is the heartbeat's
             request = self._waiting.popleft()
-            self._unanswered.add(request_number(request))
+            self._unanswered[request_number(request)] = request
             self._requests.append(request)
 
     def take(self) -> Iterable[Command]:
@@ -102,6 +131,7 @@ class Channel:
         self._lookups.clear()
         self._looking = None
         self._unanswered.clear()
+        self._put_off.clear()
 
     def drop(self) -> None:
         """The sockets are closed: what was to be done with them is void."""

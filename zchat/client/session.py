@@ -77,6 +77,12 @@ BEAT_PATIENCE = 10.0
 AGAIN = 1.0
 """Seconds before hello is said again on a connection where it was answered already, or was refused."""
 
+RETRY = (0.02, 60.0)
+"""Seconds at least and at most before asking again what was too much in too short a time, whatever the broker says."""
+
+LATER = {errors.RateLimited.code, errors.Draining.code}
+"""Refusals of what is asked again by itself: later, or of the broker that comes after this one."""
+
 BEATS = (1.0, 3600.0)
 """Seconds between two heartbeats at least and at most, whatever the broker says."""
 
@@ -166,6 +172,7 @@ class Session:
         self._hello_at: float | None = None
         self._beat_due = float("inf")
         self._beat_late: float | None = None
+        self._beat_q = 0
         self._foreign: deque[tuple[str, Published]] = deque(maxlen=FOREIGN)
 
     # What the shell asks ----------------------------------------------------------------------------------------------
@@ -222,7 +229,12 @@ class Session:
         """When `tick` must be called next, in the shell's seconds; infinite if nothing falls due."""
         times = [self._hello_due, self._hello_at, self._beat_late, self._outbox.expires(), self._rooms.due()]
         if self.open:
-            times += [self._beat_due, self._marks.due(), None if self._anew else self._outbox.due()]
+            times += [
+                self._beat_due,
+                self._marks.due(),
+                None if self._anew else self._outbox.due(),
+                self._channel.due(),
+            ]
         return min((time for time in times if time is not None), default=float("inf"))
 
     # What the user wants ----------------------------------------------------------------------------------------------
@@ -299,6 +311,7 @@ class Session:
         """The answer is not waited for any more."""
         self._asked.pop(q, None)
         self.answers.pop(q, None)
+        self._channel.forget(q)
 
     def bye(self) -> int:
         """Ends the session; gives the number of the request."""
@@ -354,10 +367,12 @@ class Session:
             self._reopen()
             return
         if self.open and self._beat_due <= now:
-            self._channel.say(Heartbeat(self._channel.number()))
+            self._beat_q = self._channel.number()
+            self._channel.say(Heartbeat(self._beat_q))
             self._beat_due, self._beat_late = float("inf"), now + BEAT_PATIENCE
         if self.open:
             self._marks.tell(now)
+            self._channel.ask_again(now)
         if self._outbox.expires() <= now:
             self._forget_sends()
             if self._online:
@@ -465,6 +480,8 @@ class Session:
     # Replies ----------------------------------------------------------------------------------------------------------
 
     def _reply(self, item: Reply, now: float) -> None:
+        if isinstance(item, Failed) and item.code in LATER and self._put_off(item, now):
+            return
         self._channel.answered(getattr(item, "q", 0))
         self._marks.answered(getattr(item, "q", 0))
         match item:
@@ -507,6 +524,16 @@ class Session:
         self._rooms.read_due(now)
         self._channel.release()
 
+    def _put_off(self, failed: Failed, now: float) -> bool:
+        """It was too much in too short a time, and is asked again; says whether it was asked at all."""
+        until = now + _patience(failed.retry_ms)
+        if self._beat_late is not None and failed.q == self._beat_q:
+            self._beat_late, self._beat_due = None, until
+            return True
+        put_off = self._channel.put_off(failed.q, until)
+        self._channel.release()
+        return put_off
+
     def _answer(self, item: Answer) -> None:
         self._rooms.left(item.q)
         request = self._asked.pop(item.q, None)
@@ -530,6 +557,8 @@ class Session:
             self._unknown_session(now)
         elif isinstance(problem, errors.OutOfOrder):
             self._outbox.go_back(refused.expected, now, refused.retry_ms / 1000)
+        elif isinstance(problem, errors.RateLimited):
+            self._outbox.slow_down(refused.n, now, _patience(refused.retry_ms))
         elif problem.retryable:
             self._outbox.go_back(refused.n, now, refused.retry_ms / 1000)
         else:
@@ -542,13 +571,15 @@ class Session:
         if failed.q == self._hello_q and self._hello_due is not None:
             self._hello_due = None
             if problem.retryable:
-                self._hello_at = now + AGAIN
+                self._hello_at = now + max(AGAIN, _patience(failed.retry_ms))
             else:
                 self.end(problem)
         elif isinstance(problem, errors.UnknownSession):
             self._unknown_session(now)
         elif isinstance(problem, errors.Superseded | errors.OverCredit):
             self.end(problem)
+        elif isinstance(problem, errors.RateLimited):
+            pass  # of nothing that was asked here: the broker says why it ends the connection
         elif self._asked.pop(failed.q, None) is not None:
             self.answers[failed.q] = problem
         else:
@@ -589,6 +620,11 @@ def _no_name(name: str) -> bool:
     except UnicodeEncodeError:
         return True
     return len(name) > NAME_LIMIT
+
+
+def _patience(retry_ms: int) -> float:
+    """Seconds to wait, as the broker wants it within reason."""
+    return min(max(retry_ms / 1000, RETRY[0]), RETRY[1])
 
 
 def _beat(seconds: float) -> float:

@@ -436,6 +436,14 @@ class Store(Protocol):
     def records(self) -> list[Record]:
         """Who may come in."""
 
+    def retain(self, keep_days: float | None, keep_messages: int | None) -> None:
+        """Keeps from now on what is not older, and so many events of each room; `tidy` drops the others.
+
+        Args:
+            keep_days: None for ever.
+            keep_messages: None for as many as the store was made for.
+        """
+
     def tidy(self, ms: int, *, idle: bool) -> float:
         """Does a little of what can wait: drops what is too old, indexes, writes back. Takes some milliseconds.
 

@@ -207,6 +207,12 @@ class MemoryStore:
     def names(self) -> list[KnownName]:
         return list(self._names.values())
 
+    def retain(self, keep_days: float | None, keep_messages: int | None) -> None:
+        self.keep_days, self.keep = keep_days, keep_messages or KEEP
+        for room in self._speaking.values():
+            while len(room.events) > self.keep:
+                self._drop(room)
+
     def tidy(self, ms: int, *, idle: bool) -> float:
         if self.keep_days is None:
             return float("inf")

@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zchat import errors
-from zchat.broker.commands import clock, history, links, presence, rooms, sessions, talk
+from zchat.broker.commands import clock, history, limits, links, presence, rooms, sessions, talk
+from zchat.broker.rates import JOINS, MESSAGES, QUESTIONS, READS, stranger
 from zchat.broker.sessions import Session
 from zchat.codec import Malformed
 from zchat.messages import (
@@ -49,22 +50,25 @@ class Command(NamedTuple):
         run: the handler.
         named: whether the session must have a name.
         batched: whether the handler takes a list of such requests, rather than one.
+        kind: as what it counts, of what a person may ask for in a time; None where the handler sees to it, or where
+            nothing would be gained.
     """
 
     run: Callable[[Hub, Session, Any], None]
     named: bool = False
     batched: bool = False
+    kind: int | None = QUESTIONS
 
 
 TABLE: dict[type[Request], Command] = {
-    Send: Command(talk.send, named=True, batched=True),
-    Edit: Command(talk.edit, named=True),
-    Delete: Command(talk.delete, named=True),
-    Join: Command(rooms.join),
+    Send: Command(talk.send, named=True, batched=True, kind=None),
+    Edit: Command(talk.edit, named=True, kind=MESSAGES),
+    Delete: Command(talk.delete, named=True, kind=MESSAGES),
+    Join: Command(rooms.join, kind=JOINS),
     Leave: Command(rooms.leave),
     Rooms: Command(rooms.rooms),
-    Read: Command(history.read),
-    History: Command(history.history),
+    Read: Command(history.read, kind=READS),
+    History: Command(history.history, kind=READS),
     Search: Command(history.search),
     Mark: Command(history.mark),
     Who: Command(presence.who),
@@ -76,7 +80,7 @@ TABLE: dict[type[Request], Command] = {
     Revoke: Command(links.revoke, named=True),
     Ping: Command(sessions.ping),
     Heartbeat: Command(sessions.heartbeat),
-    Bye: Command(sessions.bye),
+    Bye: Command(sessions.bye, kind=None),
 }
 
 
@@ -94,6 +98,9 @@ def execute(hub: Hub, peer: bytes, session: Session | None, requests: Sequence[R
         errors.Refusal: it may not, or it cannot be done.
     """
     request = requests[0]
+    # What is said is counted where it is taken.
+    if hub.rates.limits is not None and (type(request) is not Send or session is None or session.name is None):
+        _count(hub, peer, session, requests)
     if isinstance(request, Malformed):
         raise request.problem
     if isinstance(request, Hello):
@@ -106,3 +113,14 @@ def execute(hub: Hub, peer: bytes, session: Session | None, requests: Sequence[R
     if command.named and session.name is None:
         raise errors.NameNeeded
     command.run(hub, session, requests if command.batched else request)
+
+
+def _count(hub: Hub, peer: bytes, session: Session | None, requests: Sequence[Request | Malformed]) -> None:
+    """Counts what a peer asks, also what it may not ask."""
+    kind: int | None = QUESTIONS
+    command = TABLE.get(type(requests[0])) if session is not None else None  # type: ignore[arg-type]
+    if session is not None and command is not None:
+        kind = command.kind if session.name is not None or not command.named else QUESTIONS
+    if kind is not None:
+        person = session.person if session is not None else stranger(peer)
+        limits.count(hub, peer, person, kind, len(requests), len(requests))

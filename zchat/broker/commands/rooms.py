@@ -6,8 +6,10 @@ from bisect import bisect_right
 from typing import TYPE_CHECKING
 
 from zchat import errors
+from zchat.broker.commands import limits
 from zchat.broker.rooms import Room
 from zchat.broker.sessions import Session
+from zchat.broker.settings import RETRY_MS
 from zchat.messages import Done, Join, Joined, Leave, RoomInfo, RoomList, Rooms
 
 if TYPE_CHECKING:
@@ -16,9 +18,13 @@ if TYPE_CHECKING:
 
 def join(hub: Hub, session: Session, request: Join) -> None:
     """Enters a room, made if it is not there."""
+    if hub.draining:
+        raise errors.Draining(retry_ms=RETRY_MS)
     name = hub.rooms.canonical(request.room)
     if name not in session.rooms and len(session.rooms) >= hub.settings.max_rooms_joined:
         raise errors.LimitReached("as many rooms as one session may follow: leave one first")
+    if name not in hub.rooms.by_name:
+        limits.creation(hub, session)
     room = hub.rooms.make(name, said=False)
     hub.rooms.enter(session, room, quiet=request.quiet)
 

@@ -6,6 +6,7 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from zchat import errors
+from zchat.broker.commands import limits
 from zchat.broker.effects import Level
 from zchat.broker.sessions import Client, Session
 from zchat.messages import VERSION, Beat, Bye, Done, Heartbeat, Hello, Moved, Ping, Pong, PrivateRoom, Welcome
@@ -27,6 +28,9 @@ def hello(hub: Hub, peer: bytes, request: Hello) -> None:
         key = hub.admission.key_at(peer) or b""
         if not key:
             raise errors.NotAdmitted
+        person = hub.admission.person(key)
+    limits.hello(hub, peer, person)
+    if hub.admission is not None:
         person, new = hub.admission.admit(key, request.invite)
     known = hub.sessions.of_client(request.client)
     if known is not None and known.person != person:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from zchat import errors
+from zchat.broker.commands import limits
+from zchat.broker.rates import BYTES, MESSAGES, retry_ms
 from zchat.broker.rooms import Room
 from zchat.broker.sessions import Client, Session
 from zchat.broker.settings import RETRY_MS
@@ -23,25 +26,67 @@ def send(hub: Hub, session: Session, requests: Sequence[Send]) -> None:
     """Says something in a room or to a person, once or many times in a row."""
     sends = _sends(session)
     run = hub.run_of(session)
-    for request in requests:
-        n = request.n
+    there = run.said[0].room if run is not None else None
+    limit = hub.settings.text_limit
+    allowed = hub.rates.sendable(session.person, hub.turn.clock) if hub.rates.limits is not None else None
+    taken, most, spent = requests, sys.maxsize, 0
+    if allowed is not None:
+        messages, most = allowed
+        if len(requests) > messages:
+            taken = requests[: int(messages)]
+    refused: errors.RateLimited | None = None
+    rest = iter(taken)
+    for request in rest:
+        n, text = request.n, request.text
         if n != sends.planned + 1 or hub.draining:
             _unexpected(hub, session, sends, n)
             continue
-        problem = _problem(request.text, hub.settings.text_limit)
-        sends.planned = n
-        if run is not None and request.room == run.said[0].room and problem is None:
+        size = len(text) if text.isascii() else len(text.encode())
+        spent += size
+        if spent > most and (spent > size or hub.rates.wait(session.person, BYTES, hub.turn.clock, size)):
+            spent -= size
+            refused = errors.RateLimited()
+            break
+        problem = None if size <= limit and text.isprintable() else _problem(text, size, limit)
+        if problem is None and run is not None and request.room == there:
+            sends.planned = n
             run.said.append(request)
             continue
         try:
             if problem is not None:
                 raise problem
             room = _room(hub, session, request.room)
-            run = Append(room.name, *_origin(hub, session), [request])
+            run, there = Append(room.name, *_origin(hub, session), [request]), request.room
             hub.stage(session, room, run)
+        except errors.RateLimited as error:
+            spent -= size
+            refused = error
+            break
         except errors.Refusal as error:
             run = None
             hub.stage(session, None, Refusal(session.client, Refused(n, error.code, str(error))))
+        sends.planned = n
+    if allowed is None:
+        return
+    if taken is requests and refused is None:
+        hub.rates.sent(session.person, hub.turn.clock, len(requests), spent)
+        return
+    left = [*([] if refused is None else [request]), *rest, *requests[len(taken) :]]
+    hub.rates.sent(session.person, hub.turn.clock, len(requests) - len(left), spent)
+    _refuse(hub, session, left, refused)
+
+
+def _refuse(hub: Hub, session: Session, left: Sequence[Send], why: errors.RateLimited | None) -> None:
+    """The rest of a run is more than may be said now."""
+    rates, clock, person, peer = hub.rates, hub.turn.clock, session.person, session.peer
+    if why is None or not why.retry_ms:
+        first = left[0].text.encode()
+        wait = max(rates.wait(person, MESSAGES, clock), rates.wait(person, BYTES, clock, len(first)))
+        why = errors.RateLimited(retry_ms=retry_ms(wait))
+    for request in left:
+        hub.sessions.reply(session, Refused(request.n, why.code, str(why), retry_ms=why.retry_ms))
+    if peer is not None:
+        hub.too_much(peer, person, len(left))
 
 
 def edit(hub: Hub, session: Session, request: Edit) -> None:
@@ -62,10 +107,13 @@ def _amend(hub: Hub, session: Session, request: Edit | Delete, text: str | None)
     # The store has to look for what is to be changed, and that takes far longer than appending.
     if hub.turn.amends >= hub.settings.amends:
         raise errors.Busy
+    size = 0 if text is None else len(text.encode())
+    if size and session.peer is not None:
+        limits.count(hub, session.peer, session.person, BYTES, size)
     hub.turn.amends += 1
     sends.planned = n
     try:
-        problem = None if text is None else _problem(text, hub.settings.text_limit)
+        problem = None if text is None else _problem(text, size, hub.settings.text_limit)
         if problem is not None:
             raise problem
         room = hub.rooms.make(hub.rooms.readable(session.person, request.room).name)
@@ -106,9 +154,8 @@ def _again(hub: Hub, session: Session, sends: Client, n: int) -> None:
         hub.sessions.reply(session, Refused(n, errors.Unavailable.code, errors.Unavailable.says, retry_ms=RETRY_MS))
 
 
-def _problem(text: str, limit: int) -> errors.Refusal | None:
-    """Why a text cannot be said; None if it can."""
-    size = len(text) if text.isascii() else len(text.encode())
+def _problem(text: str, size: int, limit: int) -> errors.Refusal | None:
+    """Why a text of so many bytes cannot be said; None if it can."""
     if size > limit:
         return errors.TooLong(f"the text has {size} bytes and {limit} are allowed: say it in parts")
     if not text.isprintable() and _CONTROL.search(text):
@@ -119,10 +166,15 @@ def _problem(text: str, limit: int) -> errors.Refusal | None:
 def _room(hub: Hub, session: Session, wanted: str) -> Room:
     """Where something is said: the room is made if it is not there."""
     if not wanted.startswith("@"):
-        return hub.rooms.make(hub.rooms.canonical(wanted))
+        name = hub.rooms.canonical(wanted)
+        if name not in hub.rooms.by_name:
+            limits.creation(hub, session)
+        return hub.rooms.make(name)
     me = Member(session.person, session.name or "")
     room = hub.rooms.by_name.get(wanted)
     if room is not None and session.person in room.members:
         return hub.rooms.make(wanted, (me,))
     name, person = hub.names.owner(wanted[1:])
+    if hub.rooms.of_two(session.person, person) is None:
+        limits.creation(hub, session)
     return hub.rooms.make_private(me, Member(person, name))

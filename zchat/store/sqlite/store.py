@@ -260,6 +260,9 @@ class SqliteStore:
             rows = self._db.rows("names", "SELECT * FROM names ORDER BY id")
             return [KnownName(key, name, person) for _, key, name, person in rows]
 
+    def retain(self, keep_days: float | None, keep_messages: int | None) -> None:
+        self._upkeep.retain(Retention(keep_days, keep_messages))
+
     def tidy(self, ms: int, *, idle: bool) -> float:
         if self._db.in_whole:
             return float("inf")

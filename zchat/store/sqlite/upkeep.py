@@ -125,6 +125,11 @@ class Upkeep:
         self._busy_at = now + min(wait, BUSY_EVERY)
         return wait
 
+    def retain(self, retention: Retention) -> None:
+        """Goes by another retention from now on."""
+        self._retention = retention
+        self.reset()
+
     def reset(self) -> None:
         """The cache was read anew: its rooms are other objects now."""
         self._aging, self._aged_at = [], None
