@@ -20,6 +20,8 @@ from zchat.store.base import (
     KnownName,
     Outcome,
     Query,
+    Quotas,
+    Record,
     Refusal,
     RoomRecord,
     Sending,
@@ -56,6 +58,7 @@ class Life(ABC):
         authors: which person each is of.
         failing: so many commits will fail.
         blind: so many lookups will fail.
+        quotas: not looked at.
     """
 
     inner: Store
@@ -63,10 +66,14 @@ class Life(ABC):
     authors: dict[tuple[str, int], bytes] = field(default_factory=dict)
     failing: int = 0
     blind: int = 0
+    quotas: Quotas = field(default_factory=Quotas)
 
     @property
     def stamp(self) -> Stamp:
         return self.inner.stamp
+
+    def retain(self, keep_days: float | None, keep_messages: int | None) -> None:
+        self.inner.retain(keep_days, keep_messages)
 
     def commit(self, work: Work) -> Outcome:
         if self.failing:
@@ -113,6 +120,9 @@ class Life(ABC):
 
     def names(self) -> list[KnownName]:
         return self.inner.names()
+
+    def records(self) -> list[Record]:
+        return self.inner.records()
 
     def tidy(self, ms: int, *, idle: bool) -> float:
         return self.inner.tidy(ms, idle=idle)

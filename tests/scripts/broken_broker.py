@@ -37,32 +37,32 @@ class Store(MemoryStore):
         sends: list[Sequence[Kept | Refused]] = []
         for send in work.sends:
             singles = [replace(send, said=[said]) for said in send.said] if isinstance(send, Append) else [send]
-            sends.append([self._one(single) for single in singles])
+            sends.append([each for single in singles for each in self._one(single)])
         return Outcome(sends, outcome.greeted)
 
-    def _one(self, send: Sending) -> Kept | Refused:
+    def _one(self, send: Sending) -> Sequence[Kept | Refused]:
         if not isinstance(send, Append):
             return self._send(send)
         self.appended += 1
         return self._mistreat(send) if self.appended % NTH == 0 else self._send(send)
 
-    def _mistreat(self, send: Append) -> Kept | Refused:
+    def _mistreat(self, send: Append) -> Sequence[Kept | Refused]:
         return self._send(send)
 
 
 class Losing(Store):
     """Says that it kept a message under the number of the one before, and keeps nothing."""
 
-    def _mistreat(self, send: Append) -> Kept | Refused:
+    def _mistreat(self, send: Append) -> Sequence[Kept | Refused]:
         (said,) = send.said
         head = self._rooms[send.room].head
-        return Kept(head, [encode_event(Message(head, send.ms, send.name, send.sender, said.n, said.text))])
+        return [Kept(head, [encode_event(Message(head, send.ms, send.name, send.sender, said.n, said.text))])]
 
 
 class Doubling(Store):
     """Keeps a message twice, under two numbers."""
 
-    def _mistreat(self, send: Append) -> Kept | Refused:
+    def _mistreat(self, send: Append) -> Sequence[Kept | Refused]:
         first = super()._mistreat(send)
         super()._mistreat(send)
         return first

@@ -13,21 +13,27 @@ from typing import Any
 from zchat.codec import decode_event
 from zchat.messages import Ack, Event, Message, Refused, Send, Stamp
 from zchat.store.base import (
+    Account,
     Amend,
     Append,
     ClientRecord,
+    Device,
     Greeted,
     Greeting,
+    Invite,
     KnownName,
     Member,
     NewRoom,
     Outcome,
     Query,
+    Quotas,
     ReadMark,
+    Record,
     Refusal,
     Span,
     Store,
     Work,
+    identity,
 )
 from zchat.store.sqlite import SqliteStore, open_store
 from zchat.store.sqlite.retention import Retention
@@ -169,22 +175,61 @@ def in_memory(store: SqliteStore) -> list[Any]:
     """What a store holds in memory of its database, but for what it may forget."""
     cache, log = store._cache, store._cache.log
     rooms = [
-        (room.name, room.members, room.head, room.first, room.ms, room.turn, room.indexed, room.rising, [*room.tail])
+        (
+            room.name,
+            room.members,
+            room.head,
+            room.first,
+            room.ms,
+            room.turn,
+            room.indexed,
+            room.rising,
+            room.size,
+            [*room.tail],
+        )
         for room in cache.rooms.values()
     ]
-    logged = (log.settled, [room.name for room in log.rooms], [*log.ends], log.size, log.events)
+    persons = {person.person: person.size for person in log.persons}
+    logged = (
+        log.settled,
+        [room.name for room in log.rooms],
+        [*log.ends],
+        log.size,
+        log.events,
+    )
     others = ([*cache.ids], cache.turn, dict(cache.runs), cache.recent.count, {**store._db.meta, "tally": None})
-    return [rooms, logged, others, dict(store._db._tally), [room.name for room in cache.behind]]
+    return [rooms, persons, logged, others, dict(store._db._tally), [room.name for room in cache.behind]]
 
 
-def opened(folder: Path, retention: Retention | None = None, watch: Watch | None = None) -> SqliteStore:
+def opened(
+    folder: Path, retention: Retention | None = None, watch: Watch | None = None, quotas: Quotas | None = None
+) -> SqliteStore:
     """Opens a store whose clock stands still."""
-    return open_store(folder, retention or Retention(), clock=watch or Watch())
+    return open_store(folder, retention or Retention(), quotas or Quotas(), clock=watch or Watch())
+
+
+RECORDS: tuple[Record, ...] = (
+    Account(ANN, "owner"),
+    Account(BOB, "member", MS),
+    Device(b"k" * 32, ANN),
+    Invite(b"i" * 16, "den", "member", 3, MS + DAY, ANN, BOB),
+)
+"""One of each kind, and a second account."""
+
+
+def records(store: Store) -> list[Record]:
+    """Who may come in, in an order of their identities."""
+    return sorted(store.records(), key=identity)
+
+
+def sizes(store: Store) -> dict[str, int]:
+    """How many bytes are counted of each room."""
+    return {record.room: record.size for record in store.rooms()}
 
 
 def everything(store: SqliteStore) -> list[Any]:
     """All that can be asked of a store, but stamps."""
-    answers: list[Any] = [store.rooms(), store.names(), store.counts()]
+    answers: list[Any] = [store.rooms(), store.names(), store.counts(), store.records(), sizes(store)]
     for record in store.rooms():
         answers += [read(store, record.room), history(store, record.room)]
     for who in (ANN, BOB, CAT):
@@ -200,7 +245,8 @@ def filled(store: SqliteStore) -> SqliteStore:
             [NewRoom("lobby"), NewRoom("den"), NewRoom("@x", PAIR)],
             [append(1, "one"), append(2, "two"), append(1, "three", "den", BOB), append(3, "four", "@x")],
             marks=[ReadMark(ANN, "lobby", 2), ReadMark(BOB, "@x", 1)],
-            names=[KnownName("ann", "Ann", ANN), KnownName("bob", "Bob", BOB)],
+            names=[KnownName("ann", "Ann", ANN, seen=MS), KnownName("bob", "Bob", BOB, until=MS)],
+            records=[*RECORDS],
         )
     )
     do(store, amend(4, 1, "uno"))

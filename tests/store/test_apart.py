@@ -13,7 +13,19 @@ from zchat import errors
 from zchat.broker.inputs import Received
 from zchat.messages import Ack, Failed, Join, Joined, Mark, Message, Read, Refused, Send, Welcome
 from zchat.store import apart
-from zchat.store.base import Append, Greeting, Kept, KnownName, NewRoom, Outcome, ReadMark, Refusal, Work
+from zchat.store.base import (
+    Account,
+    Append,
+    Greeting,
+    Invite,
+    Kept,
+    KnownName,
+    NewRoom,
+    Outcome,
+    ReadMark,
+    Refusal,
+    Work,
+)
 from zchat.store.memory import MemoryStore
 
 POISON = "poison"
@@ -102,6 +114,21 @@ def test_of_a_run_only_what_is_rejected_is_refused() -> None:
     assert [record.outcome(n) for n in (1, 3, 4, 7)] == [
         Ack(n, "lobby", seq, DAY) for n, seq in ((1, 1), (3, 2), (4, 3), (7, 6))
     ]
+
+
+def test_who_may_come_in_is_kept_as_one() -> None:
+    store = Picky()
+    store.commit(Work(records=[Invite(b"i", "den", "member", 1, DAY)], names=[KnownName("ann", "Ann", b"ann")]))
+    work = Work(LOBBY, [append(ANN, 1, POISON)], freed=["ann"])
+    work.records.append(Account(b"ann", "member"))
+    work.dropped.append(Invite(b"i", "", "", 1, 1))
+    apart.commit(store, work)
+    assert store.records() == [Account(b"ann", "member")]
+    assert store.names() == []
+    work.records.append(Account(b"bob", POISON))
+    with pytest.raises(errors.StoreFailed, match="cannot keep who may come in"):
+        apart.commit(store, work)
+    assert store.records() == [Account(b"ann", "member")]
 
 
 def test_rooms_marks_and_names_are_kept_each_for_itself() -> None:

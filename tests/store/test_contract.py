@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace as replaced
 
 import pytest
 from msgspec.structs import replace
@@ -14,6 +15,7 @@ from store.saying import (
     DAY,
     LOTS,
     MS,
+    RECORDS,
     amend,
     append,
     appends,
@@ -22,33 +24,44 @@ from store.saying import (
     history,
     outcomes,
     read,
+    records,
     say,
     search,
     sent,
     settle,
+    sizes,
     texts,
 )
 
 from zchat.codec import encode_event
-from zchat.messages import Ack, Deleted, Edited, Message, Refused, Send, Stamp
+from zchat.errors import QuotaReached
+from zchat.messages import Ack, Deleted, Edited, Event, Message, Refused, Send, Stamp
 from zchat.store.base import (
     LOOKBACK,
+    Account,
+    Amend,
+    Append,
     ClientRecord,
+    Device,
     Greeted,
     Greeting,
+    Invite,
     Kept,
     KnownName,
     Member,
     NewRoom,
     Outcome,
     Query,
+    Quotas,
     ReadMark,
+    Record,
     Refusal,
     RoomRecord,
     Slice,
     Span,
     Store,
     Work,
+    identity,
     weight,
 )
 from zchat.store.sqlite.retention import Retention
@@ -59,6 +72,7 @@ PAIR = (Member(ANN, "ann"), Member(BOB, "bob"))
 def test_an_empty_store(store: Store) -> None:
     assert store.rooms() == []
     assert store.names() == []
+    assert store.records() == []
     assert store.commit(Work()) == Outcome([], [])
     assert store.read("lobby", 0, 10, LOTS) == Slice(1, 0, ())
     assert store.history("lobby", Span(10)) == Slice(1, 0, ())
@@ -583,6 +597,187 @@ def test_a_search_knows_edits_and_deletions(store: Store) -> None:
     do(store, amend(8, 2, None))
     assert search(store, "banana") == search(store, "split") == []
     assert search(store, "apple") == ["apple"]
+
+
+# Who may come in -----------------------------------------------------------------------------------------------------
+
+
+def test_records_are_kept_with_all_that_is_in_them(store: Store) -> None:
+    store.commit(Work(records=[*RECORDS]))
+    assert records(store) == sorted(RECORDS, key=identity)
+
+
+def test_a_record_replaces_the_one_of_its_kind_and_identity(store: Store) -> None:
+    store.commit(Work(records=[*RECORDS]))
+    newer: list[Record] = [Account(ANN, "member", MS), Device(b"k" * 32, BOB), Invite(b"i" * 16, "", "owner", 1, 0)]
+    store.commit(Work(records=[Account(ANN, "moderator"), *newer]))
+    assert records(store) == sorted([Account(BOB, "member", MS), *newer], key=identity)
+    store.commit(Work(records=[Device(ANN, BOB)]))  # of another kind
+    assert Account(ANN, "member", MS) in store.records()
+
+
+def test_what_is_dropped_is_no_more(store: Store) -> None:
+    store.commit(Work(records=[*RECORDS]))
+    store.commit(Work(dropped=[Account(ANN, "whatever", 7), Device(b"none" * 8, ANN), Invite(ANN, "", "", 1, 1)]))
+    assert records(store) == sorted(RECORDS[1:], key=identity)
+    store.commit(Work(records=[RECORDS[2], RECORDS[0]], dropped=[RECORDS[2], RECORDS[2]]))
+    assert records(store) == sorted({*RECORDS} - {RECORDS[2]}, key=identity)
+    store.commit(Work(dropped=[*RECORDS]))
+    assert store.records() == []
+
+
+def test_records_are_a_turn_of_their_own(store: Store) -> None:
+    for work in (Work(records=[RECORDS[0]]), Work(dropped=[RECORDS[0]]), Work(freed=["ann"])):
+        assert work.writes
+        before = store.stamp
+        store.commit(work)
+        assert store.stamp.turn > before.turn
+
+
+def test_a_name_is_kept_with_its_times_and_freed(store: Store) -> None:
+    ann, bob = KnownName("ann", "Ann", ANN, MS, MS + 1), KnownName("bob", "Bob", BOB, seen=BIGGEST)
+    store.commit(Work(names=[ann, bob]))
+    assert store.names() == [ann, bob]
+    store.commit(Work(freed=["ann", "nobody"]))
+    assert store.names() == [bob]
+    later = replaced(bob, until=7)
+    store.commit(Work(names=[ann, later], freed=["bob"]))
+    assert store.names() == [ann, later]
+
+
+def test_who_made_a_room_is_kept(store: Store) -> None:
+    store.commit(Work([NewRoom("lobby"), NewRoom("den", founder=ANN), NewRoom("@x", PAIR, BOB)]))
+    store.commit(Work([NewRoom("lobby", founder=CAT), NewRoom("den", founder=CAT), NewRoom("@x", PAIR)]))
+    assert {record.room: record.founder for record in store.rooms()} == {"lobby": b"", "den": ANN, "@x": BOB}
+
+
+# Quotas --------------------------------------------------------------------------------------------------------------
+
+
+def size(*events: Event | Refused) -> int:
+    """How many bytes events take."""
+    return sum(len(encode_event(event)) for event in events if not isinstance(event, Refused))
+
+
+def over(store: Store, *sends: Append | Amend) -> list[bool]:
+    """Does these in one turn. Says of each number whether it was refused by a quota."""
+    told = sent(store.commit(Work(sends=[*sends])))
+    assert all(each.code == QuotaReached.code for each in told if isinstance(each, Refused))
+    return [isinstance(each, Refused) for each in told]
+
+
+def test_what_is_kept_is_counted(store: Store) -> None:
+    said = say(store, "one", "two" * 50)
+    say(store, "x", room="den", n=3)
+    assert sizes(store)["lobby"] == size(*said)
+    store.commit(Work(sends=[amend(4, 1, "uno"), amend(5, 0, "three" * 50), appends(6, "a", "b"), amend(8, 2, None)]))
+    assert sizes(store) == {"lobby": size(*read(store)), "den": size(*read(store, "den"))}
+
+
+def test_a_person_is_kept_so_much_of_and_others_more(store: Store) -> None:
+    said = say(store, "one", "two")
+    say(store, "his", client=BOB)
+    store.quotas = Quotas(person=size(*said) + 100)
+    assert over(store, append(3, "x" * 100)) == [True]
+    store.commit(Work([NewRoom("den")]))
+    assert over(store, append(4, "x" * 100, "den")) == [True]
+    assert over(store, amend(5, 1, "x" * 100)) == [True]
+    assert over(store, append(2, "x" * 100, client=BOB)) == [False]
+    assert over(store, append(6, "x"), append(7, "x" * 30), append(8, "x" * 30, "den")) == [False, True, True]
+    assert texts(read(store)) == ["one", "two", "his", "x" * 100, "x"]
+    assert [message.text for message in history(store)] == ["one", "two", "his", "x" * 100, "x"]
+
+
+def test_a_room_is_kept_so_much_of_and_others_more(store: Store) -> None:
+    said = say(store, "one", "two")
+    store.quotas = Quotas(room=size(*said) + 100)
+    assert over(store, append(3, "x" * 100), append(1, "x" * 100, client=BOB), amend(4, 1, "x" * 100)) == [True] * 3
+    assert say(store, "x" * 50, room="den", n=5)
+    assert texts(read(store)) == ["one", "two"]
+
+
+def test_up_to_the_last_byte(store: Store) -> None:
+    said = say(store, "one", "two")
+    more = size(replace(said[0], seq=3, n=3))
+    for quotas, refused in (
+        (Quotas(person=size(*said) + more - 1), True),
+        (Quotas(room=size(*said) + more - 1), True),
+        (Quotas(size(*said) + more, size(*said) + more), False),
+    ):
+        store.quotas = quotas
+        n = greeted(store).record.last + 1
+        assert over(store, append(n, "one")) == [refused]
+
+
+def test_of_a_run_is_kept_what_fits(store: Store) -> None:
+    say(store, "one")
+    store.quotas = Quotas(room=sizes(store)["lobby"] + 150)
+    outcome = store.commit(Work(sends=[appends(2, "a", "x" * 200, "b", "c", "d", "e")]))
+    assert [isinstance(each, Refused) for each in sent(outcome)] == [False, True, False, False, True, True]
+    assert texts(read(store)) == ["one", "a", "b", "c"]
+    record = greeted(store).record
+    assert record.last == 7
+    told = [record.outcome(n) for n in range(2, 8)]
+    assert [each.seq if isinstance(each, Ack) else each for each in told] == [
+        each if isinstance(each, Refused) else each.seq for each in sent(outcome)
+    ]
+    assert sizes(store)["lobby"] == size(*read(store))
+
+
+def test_a_refusal_says_what_to_do_and_is_final(store: Store) -> None:
+    say(store, "one")
+    store.quotas = Quotas(person=10)
+    (mine,) = sent(store.commit(Work(sends=[append(2)])))
+    store.quotas = Quotas(room=10)
+    (ours,) = sent(store.commit(Work(sends=[amend(3, 1, "uno")])))
+    store.quotas = Quotas()
+    for told, n in ((mine, 2), (ours, 3)):
+        assert isinstance(told, Refused)
+        assert (told.n, told.code) == (n, "quota-reached")
+        assert "10 bytes" in told.detail
+        assert "ask the operator" in told.detail
+        assert "\n" not in told.detail
+        assert greeted(store).record.outcome(n) == told
+    assert texts(read(store)) == ["one"]
+
+
+def test_what_is_deleted_may_be_said_anew(store: Store) -> None:
+    say(store, "x" * 300, "y" * 300)
+    do(store, amend(3, 1, "z" * 300))
+    store.quotas = Quotas(person=sizes(store)["lobby"], room=sizes(store)["lobby"])
+    assert over(store, append(4, "y" * 300)) == [True]
+    assert over(store, amend(5, 1, None), append(6, "y" * 300)) == [False, False]
+    assert over(store, append(7, "y" * 300)) == [True]
+    assert over(store, amend(8, 5, None), append(9, "y" * 250)) == [False, False]
+    assert sizes(store)["lobby"] == size(*read(store))
+
+
+def test_a_deletion_is_always_kept(store: Store) -> None:
+    say(store, "x", "y")
+    store.quotas = Quotas(0, 0)
+    assert over(store, amend(3, 1, None), amend(4, 0, None), append(5)) == [False, False, True]
+    assert [message.deleted for message in history(store)] == [3, 4]
+
+
+@pytest.mark.parametrize("retention", [Retention(keep_messages=3), Retention(keep_days=7)])
+def test_what_is_dropped_for_its_age_is_not_counted(
+    keeping: Callable[[Retention], Store], retention: Retention
+) -> None:
+    store = keeping(retention)
+    store.commit(Work([NewRoom("lobby")]))
+    for n in range(1, 13):
+        ann, bob = append(n, "x" * 150, ms=MS + n * DAY), append(n, "x" * 50, client=BOB, ms=MS + n * DAY)
+        store.commit(Work(sends=[ann, bob]))
+    do(store, amend(13, 23, None))
+    settle(store, MS + 13 * DAY)
+    left = read(store)
+    assert 0 < len(left) < 20
+    mine = [event for event in left if isinstance(event, Message | Deleted) and event.name == "ann"]
+    assert sizes(store)["lobby"] == size(*left) > size(*mine)
+    store.quotas = Quotas(person=size(*mine))
+    assert over(store, append(14, "")) == [True]
+    store.quotas = Quotas(person=size(*mine) + 60)
+    assert over(store, append(15, "")) == [False]
 
 
 # Retention -----------------------------------------------------------------------------------------------------------

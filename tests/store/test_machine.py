@@ -23,6 +23,8 @@ from store.saying import (
     in_memory,
     opened,
     read,
+    records,
+    sizes,
     sqlite_error,
     unsettled,
 )
@@ -30,14 +32,19 @@ from store.saying import (
 from zchat import errors
 from zchat.messages import Deleted, Edited, Message, Refused, Send
 from zchat.store.base import (
+    Account,
     Amend,
     Append,
+    Device,
     Greeting,
+    Invite,
     KnownName,
     Member,
     NewRoom,
     Query,
+    Quotas,
     ReadMark,
+    Record,
     Refusal,
     Sending,
     Span,
@@ -65,8 +72,22 @@ SENDS = st.lists(
     max_size=6,
 )
 Said = str | list[str] | tuple[int, str | None] | Refused
+RECORD = st.one_of(
+    st.builds(Account, WHO, st.sampled_from(["member", "owner"]), st.sampled_from([0, MS])),
+    st.builds(Device, st.sampled_from([b"k" * 32, b"l" * 32]), WHO),
+    st.builds(Invite, st.just(b"i" * 16), ROOM, st.just("member"), st.integers(1, 3), st.just(MS)),
+)
+QUOTA = st.sampled_from([300, 6000, LOTS])
 FAULT = st.sampled_from(
-    ["COMMIT", "INSERT INTO log", "DELETE FROM log", "INSERT INTO events", "UPDATE heads", "INSERT INTO turns"]
+    [
+        "COMMIT",
+        "INSERT INTO log",
+        "DELETE FROM log",
+        "INSERT INTO events",
+        "UPDATE heads",
+        "UPDATE persons",
+        "INSERT INTO turns",
+    ]
 )
 
 
@@ -85,6 +106,7 @@ class Machine(RuleBasedStateMachine):
     def open(self) -> SqliteStore:
         store = opened(self.folder, watch=self.watch)
         store._db.execute("PRAGMA synchronous = OFF")  # no power is lost here, and it is many turns
+        store.quotas = self.memory.quotas
         return store
 
     def teardown(self) -> None:
@@ -111,6 +133,9 @@ class Machine(RuleBasedStateMachine):
         sends=SENDS,
         marks=st.lists(st.tuples(WHO, ROOM, st.integers(0, 9)), max_size=2),
         names=st.lists(st.tuples(st.sampled_from("abc"), WHO), max_size=2),
+        freed=st.lists(st.sampled_from("abc"), max_size=1),
+        kept=st.lists(RECORD, max_size=2),
+        dropped=st.lists(RECORD, max_size=1),
         greetings=st.lists(st.tuples(WHO, WHO), max_size=2),
     )
     def turn(
@@ -118,11 +143,17 @@ class Machine(RuleBasedStateMachine):
         sends: list[tuple[bytes, str, Said]],
         marks: list[tuple[bytes, str, int]],
         names: list[tuple[str, bytes]],
+        freed: list[str],
+        kept: list[Record],
+        dropped: list[Record],
         greetings: list[tuple[bytes, bytes]],
     ) -> None:
         work = Work(
             marks=[ReadMark(*mark) for mark in marks],
-            names=[KnownName(key, key.upper(), person) for key, person in names],
+            names=[KnownName(key, key.upper(), person, self.ms, self.ms + 1) for key, person in names],
+            freed=freed,
+            records=kept,
+            dropped=dropped,
             greetings=[Greeting(client, None, person) for client, person in greetings],
         )
         work.sends += [self._send(*one) for one in sends]
@@ -139,6 +170,10 @@ class Machine(RuleBasedStateMachine):
             case (target, text):
                 return Amend(room, who, self.ms, name, who[:8], who, n, target, text)
         return Refusal(who, Refused(n, what.code, what.detail, what.expected, what.retry_ms))
+
+    @rule(person=QUOTA, room=QUOTA)
+    def bound(self, person: int, room: int) -> None:
+        self.disk.quotas = self.memory.quotas = Quotas(person, room)
 
     @rule()
     def settle(self) -> None:
@@ -246,6 +281,8 @@ class Machine(RuleBasedStateMachine):
             record.room: record for record in self.memory.rooms()
         }
         assert self.disk.names() == self.memory.names()
+        assert sizes(self.disk) == sizes(self.memory)
+        assert records(self.disk) == records(self.memory)
 
     @invariant()
     def folded(self) -> None:

@@ -14,7 +14,7 @@ class Access:
         curve: whether connections are encrypted, and whoever comes has a key.
         keys: the folder of the broker's own key; None where none is needed.
         admission: who is let in: `invite`, `known` or `open`; None without keys.
-        authorized: the file that names the keys that are `known`; None for another admission.
+        authorized: the file that names keys that are let in in any case; None for none.
         advertise: the host that links name; None for this one's own name.
     """
 

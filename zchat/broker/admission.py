@@ -119,6 +119,10 @@ class Admission:
             return ""
         return max((account.role, *listed), key=ROLES.index)
 
+    def is_owner(self, person: bytes) -> bool:
+        """Whether a person may do everything."""
+        return self.role(person) == OWNER
+
     def may_come(self, key: bytes) -> bool:
         """Whether a key needs no link."""
         person = self.person(key)

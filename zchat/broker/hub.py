@@ -79,13 +79,15 @@ class Hub:
         self.settings = settings
         self.token = token
         self.turn = Turn(settings)
+        self.rates = Rates(settings.rates)
         self.admission = Admission(self.turn, records, door, token) if door is not None else None
+        if self.admission is not None:
+            self.rates.exempt = self.admission.is_owner
         # On plaintext anybody may be any number of persons, and lose them.
         self.names = Names(self.turn, known, forgotten=RESERVED_DAYS if door is None else None)
         self.rooms = Rooms(self.turn, self.names, kept)
         self.marks = Marks(self.turn)
         self.sessions = Sessions(self.turn, self.rooms, self.names, self.marks)
-        self.rates = Rates(settings.rates)
         self.draining = False
         self._jobs: deque[tuple[Session, bytes | None, int, Callable[[], None]]] = deque()
         self._cut: set[bytes] = set()  # peers of which nothing more is heard until their connection has ended

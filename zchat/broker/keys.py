@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import socket
 from pathlib import Path
 
-from zchat import keyfiles
-from zchat.address import BadAddress
-from zchat.broker.admission import MEMBER, ROLES
+from zchat import address, keyfiles
+from zchat.address import Address, BadAddress
+from zchat.broker.access import Access
+from zchat.broker.admission import MEMBER, ROLES, Door, Mode
 from zchat.errors import DataUnusable
 from zchat.keyfiles import Keypair
 from zchat.links import parse_key
@@ -50,3 +52,29 @@ def authorized(path: Path) -> dict[bytes, str]:
     if not found:
         raise DataUnusable(f"{path} names no key, so nobody would be let in: write one a line")
     return found
+
+
+def door(access: Access, bound: Address, key: bytes) -> Door:
+    """To whom a broker is open.
+
+    Args:
+        access: who may come in; its file is read now.
+        bound: where the broker listens.
+        key: its public key.
+
+    Raises:
+        errors.DataUnusable: whom to let in cannot be read.
+    """
+    known = {} if access.authorized is None else authorized(access.authorized)
+    return Door(Address(access.advertise or _this_host(bound), bound.port), key, Mode(access.admission or ""), known)
+
+
+def _this_host(bound: Address) -> str:
+    """What others call this machine, if they reach it there."""
+    if bound.loopback:
+        return bound.host
+    name = socket.gethostname()
+    try:
+        return address.parse(name).host
+    except BadAddress:
+        return bound.host

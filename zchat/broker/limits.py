@@ -50,7 +50,23 @@ LIMITS = {
     "max_rooms_joined": Limit("Rooms that one session may follow.", 1, 100_000),
     "max_private_rooms": Limit("Private rooms of one person."),
     "max_marks": Limit("Rooms of which it is kept how far one person has read them."),
-    "max_names": Limit("Names whose owner is remembered.", live=False),
+    "hello_wait": Limit("Seconds that a connection to the port for requests may last without a session.", 0.1, 60),
+    "fence_wait": Limit("Seconds that a connection to the PUB port may last without a session.", 20, 3600),
+    "max_connections": Limit("Connections to one port.", 2),
+    "max_strangers": Limit("Connections to one port that have no session.", 1),
+    "max_waiting": Limit("Private messages that wait for one person who is away."),
+    "max_rooms_person": Limit("Rooms that one person made."),
+    "max_members": Limit("Members of a room."),
+    "max_names": Limit("Names whose owner is remembered."),
+    "max_names_person": Limit("Names of one person."),
+    "max_sessions_person": Limit("Sessions of one person."),
+    "max_accounts": Limit("People who may come in, if it is encrypted."),
+    "max_keys_person": Limit("Keys of one person."),
+    "max_links_person": Limit("Links that one person made and that may still be used."),
+    "max_uses": Limit("Uses of one link."),
+    "max_link_life": Limit("Seconds that a link may hold."),
+    "max_bytes_person": Limit("Bytes kept of what one person said.", 1024, 1 << 60),
+    "max_bytes_room": Limit("Bytes kept of one room.", 1024, 1 << 60),
 }
 """By the name of the field. What is missing here has the widest range."""
 
@@ -64,6 +80,21 @@ RATES = {
     "questions": "Everything else that is asked for.",
 }
 """What may be asked for in a time."""
+
+SPARE = 64
+"""Descriptors that a broker needs for other things than connections."""
+
+
+def within(settings: Settings, descriptors: int) -> Settings:
+    """The same with no more connections than there can be.
+
+    Args:
+        descriptors: that the system allows.
+    """
+    # Some are accepted before the first of those that are too many can be cut.
+    both = max(descriptors - SPARE - min(descriptors // 8, 512), 2)
+    return replace(settings, max_connections=min(settings.max_connections, both // 2))
+
 
 _NOT_LIMITS = {"pub_port"}
 

@@ -18,7 +18,7 @@ import zmq
 
 from zchat import codec, errors
 from zchat.broker import limits
-from zchat.broker.admission import Answer
+from zchat.broker.admission import Answer, Door
 from zchat.broker.connections import Connections, cut
 from zchat.broker.effects import Effects, Lookup
 from zchat.broker.entrance import Entrance
@@ -33,7 +33,7 @@ from zchat.broker.subscribers import Subscribers
 from zchat.broker.zap import REQUESTS
 from zchat.messages import Failed, Message, Reply, Request
 from zchat.store import apart
-from zchat.store.base import Greeted, Store, Work
+from zchat.store.base import Greeted, Quotas, Store, Work
 from zchat.text import printable
 
 DRAIN = 1024 * 1024
@@ -83,6 +83,7 @@ class Server:
         door, records = (None, ()) if entrance is None else (entrance.door, store.records())
         self.hub = Hub(settings, store.rooms(), store.names(), secrets.token_bytes, door, records)
         self._store = store
+        store.quotas = _quotas(settings)
         self._sockets = sockets
         self._said = said
         self._entrance = entrance
@@ -137,8 +138,25 @@ class Server:
         self.hub.reload(settings)
         self._subscribers.limit = TOPIC * settings.max_rooms_joined
         self._store.retain(keep_days, keep_messages)
+        self._store.quotas = _quotas(settings)
         self._tidy_at = 0.0
         return fixed
+
+    @property
+    def door(self) -> Door | None:
+        """To whom it is open; None on plaintext."""
+        return None if self._entrance is None else self._entrance.door
+
+    def admit_by(self, door: Door) -> None:
+        """Lets in by another door from now on; who may not come in by it has to leave."""
+        if self._entrance is not None:
+            self._entrance.door = door
+            self.hub.admit_by(door)
+
+    def owner_link(self) -> str | None:
+        """The link by which the first owner comes in, if there is none yet."""
+        admission = self.hub.admission
+        return None if self._entrance is None or admission is None else self._entrance.owner_link(admission)
 
     @property
     def stopping(self) -> bool:
@@ -423,6 +441,10 @@ class Server:
             if error.errno != errno.EHOSTUNREACH:
                 raise
             self._connections.unreachable(peer)
+
+
+def _quotas(settings: Settings) -> Quotas:
+    return Quotas(settings.max_bytes_person, settings.max_bytes_room)
 
 
 def _key(frame: zmq.Frame) -> bytes:

@@ -152,6 +152,9 @@ def _broker(wanted: Wanted, plan: Plan) -> int:
     """Opens all that a broker needs, and lets it serve."""
     from zchat.broker import logs, sockets
     from zchat.broker.console import Console
+    from zchat.broker.entrance import Entrance
+    from zchat.broker.keys import authorized, broker_keys, door
+    from zchat.broker.limits import within
     from zchat.broker.notify import Notifier
     from zchat.broker.server import Server
     from zchat.cli.output import out, say
@@ -159,22 +162,39 @@ def _broker(wanted: Wanted, plan: Plan) -> int:
     from zchat.errors import StoreFailed
 
     notifier = Notifier(os.environ)
-    _raise_descriptor_limit()
+    settings = within(plan.settings, _raise_descriptor_limit())
+    access = plan.access
+    keys = None if access.keys is None else broker_keys(access.keys)
+    if access.authorized is not None:
+        authorized(access.authorized)  # before anything is begun that it could spoil
     context = sockets.context()
     try:
-        bound = sockets.bind(context, plan.address, plan.pub_port, plan.bind_wait, insecure=plan.insecure)
+        bound = sockets.bind(
+            context,
+            plan.address,
+            plan.pub_port,
+            plan.bind_wait,
+            insecure=plan.insecure,
+            secret=None if keys is None else keys.secret,
+        )
         logs.start(plan.log_level)
         try:
             store = _store(plan)
+            entrance = None
+            if keys is not None and access.keys is not None:
+                at = door(access, bound.address, keys.public)
+                entrance = Entrance(at, access.keys, plan.folder or access.keys)
         except BaseException:
             bound.close(0)
             raise
         show = _show if (sys.stdout.isatty() if plan.show_chat is None else plan.show_chat) else None
-        server = Server(replace(plan.settings, pub_port=bound.pub_port), store, bound, show)
+        server = Server(replace(settings, pub_port=bound.pub_port), store, bound, show, entrance)
         service = Service(server, wanted, plan, Console(sys.stdin.fileno()) if plan.console else None, notifier)
         try:
             service.heed_signals()
             out(f"zchat broker listening on {bound.address}")
+            if (link := server.owner_link()) is not None:
+                out(f"zchat join '{link}'")
             return service.run(f"listening on {bound.address}")
         except StoreFailed as error:
             say(f"the broker stops, since its log cannot be relied on any more: {error}")
@@ -219,8 +239,8 @@ def _show(room: str, message: Message) -> None:
         pass  # whoever watched has gone; the broker goes on
 
 
-def _raise_descriptor_limit() -> None:
-    """Two connections a client: as many descriptors as the system lets us have."""
+def _raise_descriptor_limit() -> int:
+    """Two connections a client: as many descriptors as the system lets us have. Gives how many that are."""
     import resource
 
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -228,3 +248,5 @@ def _raise_descriptor_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     except (OSError, ValueError):
         pass  # macOS names a limit that it does not grant
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft

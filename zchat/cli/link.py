@@ -54,9 +54,9 @@ def command(
             raise typer.BadParameter(
                 "is for a running broker, and --data for its folder: choose", param_hint=f"--{name}"
             )
-    from zchat.broker.recovery import owner_link
+    from zchat.broker.entrance import put_link
 
-    out(_checked(owner_link(data, role.value, span)))
+    out(_checked(put_link(data / "keys", role.value, span)))
 
 
 def _checked(link: str) -> str:

@@ -174,8 +174,10 @@ def _access(values: Mapping[str, Any], address: Address, folder: Path | None) ->
     if admission == "known" and folder is None and authorized is None:
         raise BadConfig("--admission known takes --authorized FILE where --memory keeps nothing")
     if folder is not None:
-        keys, authorized = keys or folder / "keys", authorized or folder / "authorized"
-    return Access(True, keys, admission or "invite", authorized if admission == "known" else None, values["advertise"])
+        keys = keys or folder / "keys"
+        if admission == "known":
+            authorized = authorized or folder / "authorized"
+    return Access(True, keys, admission or "invite", authorized, values["advertise"])
 
 
 def _address(bind: str) -> Address:

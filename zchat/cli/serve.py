@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from zchat.broker import logs
 from zchat.broker.console import GOODBYE
 from zchat.broker.inputs import Input, Shutdown
+from zchat.broker.keys import door
 from zchat.cli.exits import INTERRUPTED, OK
 from zchat.errors import ZchatError
 from zchat.text import printable
@@ -19,6 +20,7 @@ from zchat.text import printable
 if TYPE_CHECKING:
     from types import FrameType
 
+    from zchat.broker.admission import Door
     from zchat.broker.console import Console
     from zchat.broker.notify import Notifier
     from zchat.broker.server import Server
@@ -154,9 +156,12 @@ class Service:
         try:
             wanted = self._wanted.again()
             plan = wanted.plan()
+            entrance = self._door(plan)
         except ZchatError as error:
             log.warning("all stays as it was: %s", printable(str(error)))
             return
+        if entrance is not None:
+            self._server.admit_by(entrance)
         fixed = self._server.reload(plan.settings, plan.keep_days, plan.keep_messages)
         left = self._wanted.restarts(wanted) + fixed
         logs.choose(plan.log_level)
@@ -164,6 +169,15 @@ class Service:
         log.info("the configuration was read anew")
         if left:
             log.warning("changed, but only a restart takes it over: %s", ", ".join(left))
+
+    def _door(self, plan: Plan) -> Door | None:
+        """To whom it is open by now.
+
+        Raises:
+            errors.DataUnusable: whom to let in cannot be read.
+        """
+        before = self._server.door
+        return None if before is None else door(plan.access, before.address, before.key)
 
 
 def _terminal() -> bool:

@@ -32,12 +32,19 @@ def commit(store: Store, work: Work) -> Outcome:
     for part in (
         *(Work(rooms=[room]) for room in work.rooms),
         *(Work(marks=[mark]) for mark in work.marks),
+        *(Work(freed=[key]) for key in work.freed),
         *(Work(names=[name]) for name in work.names),
     ):
         try:
             store.commit(part)
         except errors.StoreRejected:
             pass
+    if work.records or work.dropped:
+        try:
+            # As one: who was let in by an invite, and the use of it that is gone then.
+            store.commit(Work(records=work.records, dropped=work.dropped))
+        except errors.StoreRejected as error:  # who was shut out would be let in after a restart
+            raise errors.StoreFailed(f"the store cannot keep who may come in ({error}): report this") from error
     sends: list[list[Kept | Refused]] = [[] for _ in work.sends]
     stopped: set[bytes] = set()  # clients of whose sends one was not done: what comes after it would be out of order
     for index, send in enumerate(work.sends):

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from zchat.errors import QuotaReached
 from zchat.messages import Ack, Deleted, Edited, Event, Message, Refused, Send, Stamp, Value
 
 LOOKBACK = 200
@@ -32,7 +33,7 @@ class NewRoom:
     """A room to be made if it is not there. A private one has two members; if it is there, their names are noted.
 
     Attributes:
-        founder: the person who makes it.
+        founder: the person who makes it; empty for nobody. Of a room that is there it stays what it was.
     """
 
     room: str
@@ -70,7 +71,7 @@ class Amend(Struct, frozen=True):
     """A message of the person's own is edited or deleted, by an event that is numbered and kept.
 
     It is refused with `no-such-message`, which uses the send number up too, if the person did not write such a message
-    or it is deleted.
+    or it is deleted. A deletion is kept whatever the quotas.
 
     Attributes:
         target: the message's number; 0 for the person's last that is not deleted, among the room's `LOOKBACK` last
@@ -197,35 +198,77 @@ Record = Account | Device | Invite
 """What is kept of who may come in. One of each kind is kept of each person, key and id: a new one replaces it."""
 
 
+def identity(record: Record) -> tuple[str, bytes]:
+    """What of a record is the same for all that replace one another: its kind, and whose or which it is."""
+    match record:
+        case Account():
+            return "account", record.person
+        case Device():
+            return "device", record.key
+        case Invite():
+            return "invite", record.id
+
+
 @dataclass(slots=True, frozen=True)
 class Quotas:
     """How much is kept. What goes beyond is refused with `quota-reached`, which uses the send number up.
 
     Attributes:
-        person: bytes of events of one author, as they are kept.
+        person: bytes of events of one author, as they are kept: encoded, without what a store adds.
         room: bytes of events of one room.
     """
 
     person: int = 1 << 62
     room: int = 1 << 62
 
+    def refusal(self, n: int, person: int, room: int) -> Refused | None:
+        """Why a send is not kept with which author and room would have so many bytes; None if it may be.
+
+        Args:
+            n: its number.
+        """
+        if person > self.person:
+            return Refused(n, QuotaReached.code, _PERSON_FULL.format(self.person))
+        if room > self.room:
+            return Refused(n, QuotaReached.code, _ROOM_FULL.format(self.room))
+        return None
+
+
+_PERSON_FULL = (
+    "the broker keeps {:,} bytes of what one person says: delete some of your messages, or ask the operator for more"
+)
+_ROOM_FULL = (
+    "the broker keeps {:,} bytes of one room: have messages deleted in it, use another, or ask the operator for more"
+)
+
 
 @dataclass(slots=True)
 class Work:
-    """What a turn asks of the store. Sends of one client are in the order of their numbers."""
+    """What a turn asks of the store. Sends of one client are in the order of their numbers.
+
+    Attributes:
+        freed: keys of names that are nobody's any more, unless `names` has them.
+        dropped: what has the identity of one of these is no more, also if `records` has it.
+    """
 
     rooms: list[NewRoom] = field(default_factory=list)
     sends: list[Sending] = field(default_factory=list)
     greetings: list[Greeting] = field(default_factory=list)
     marks: list[ReadMark] = field(default_factory=list)
     names: list[KnownName] = field(default_factory=list)
+    freed: list[str] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
-    dropped: list[Record] = field(default_factory=list)  # these are no more
+    dropped: list[Record] = field(default_factory=list)
 
     @property
     def writes(self) -> bool:
         """Whether there is anything to be kept."""
-        return bool(self.rooms or self.sends or self.marks or self.names or self.records or self.dropped)
+        return bool(self.sends or self.rooms or self.marks or self.names or self.asides)
+
+    @property
+    def asides(self) -> bool:
+        """Whether any of what is seldom in a turn is to be kept."""
+        return bool(self.freed or self.records or self.dropped)
 
 
 @dataclass(slots=True)
@@ -314,7 +357,8 @@ class RoomRecord:
         head: its last number, 0 if it has none. It outlives what was dropped.
         first: the number of the oldest event kept; head + 1 if none is.
         ms: when it last spoke, milliseconds since 1970 UTC; 0 if it never did.
-        founder: the person who made it.
+        founder: the person who made it; empty if nobody did.
+        size: bytes of its events, as `Quotas` counts them. Not compared: of the same events a store may keep more.
     """
 
     room: str
@@ -323,6 +367,7 @@ class RoomRecord:
     first: int = 1
     ms: int = 0
     founder: bytes = b""
+    size: int = field(default=0, compare=False)
 
 
 @dataclass(slots=True, frozen=True)
@@ -401,12 +446,15 @@ class Store(Protocol):
     errors.StoreFailed: it can no longer be relied on, and must be closed.
     """
 
+    quotas: Quotas
+    """May be changed at any time: what is kept stays, what is said from then on is measured by it."""
+
     @property
     def stamp(self) -> Stamp:
         """The run that began when the store was opened, and its last turn."""
 
     def commit(self, work: Work) -> Outcome:
-        """Does a turn's work, all of it or nothing: rooms, sends, marks, names, and then the greetings.
+        """Does a turn's work, all of it or nothing: rooms, sends, marks, names, records, and then the greetings.
 
         Raises:
             errors.StoreRejected: it cannot keep that, though it works; nothing was kept.

@@ -28,12 +28,15 @@ from zchat.store.base import (
     NewRoom,
     Outcome,
     Query,
+    Quotas,
+    Record,
     Refusal,
     RoomRecord,
     Sending,
     Slice,
     Span,
     Work,
+    identity,
     weight,
 )
 from zchat.store.words import holds, phrases
@@ -49,15 +52,20 @@ PRUNED = 500
 
 DAY_MS = 24 * 3600 * 1000
 
+_Said = Message | Edited | Deleted
+
 
 @dataclass(slots=True)
 class _Room:
     members: tuple[Member, ...] = ()
     events: deque[Event] = field(default_factory=deque)
     authors: deque[bytes] = field(default_factory=deque)
+    sizes: deque[int] = field(default_factory=deque)
     edits: dict[int, list[int]] = field(default_factory=dict)  # the numbers of a message's edits
     head: int = 0
     ms: int = 0
+    founder: bytes = b""
+    size: int = 0
     rising: int = 1  # the number from which on no event is older than the one before it
 
     @property
@@ -70,14 +78,17 @@ class _Room:
     def kept(self, seq: int) -> bool:
         return self.first <= seq <= self.head
 
-    def replace(self, event: Event) -> None:
-        self.events[event.seq - self.first] = event
+    def replace(self, event: Event) -> int:
+        """Puts an event in the place of that of its number. Returns how many bytes more it takes."""
+        place, size = event.seq - self.first, len(encode_event(event))
+        more = size - self.sizes[place]
+        self.events[place], self.sizes[place] = event, size
+        return more
 
-    def drop(self) -> Event:
+    def drop(self) -> tuple[Event, bytes, int]:
         event = self.events.popleft()
-        self.authors.popleft()
         self.edits.pop(event.seq, None)
-        return event
+        return event, self.authors.popleft(), self.sizes.popleft()
 
     def message(self, seq: int) -> Message | None:
         """A message as it is now; None if that number is no message."""
@@ -101,6 +112,7 @@ class MemoryStore:
         keep_outcomes: of all clients together; beyond it, too, those that sent least recently are forgotten.
         keep_people: names, and persons with read marks; the oldest are forgotten first.
         window: how many outcomes are remembered per client: at least the broker's credit.
+        quotas: how much of each person and room is kept.
     """
 
     keep: int = KEEP
@@ -110,6 +122,7 @@ class MemoryStore:
     keep_outcomes: int = 500_000
     keep_people: int = 100_000
     window: int = 1024
+    quotas: Quotas = field(default_factory=Quotas)
     _run: bytes = field(default_factory=lambda: os.urandom(8))
     _turn: int = 0
     _rooms: dict[str, _Room] = field(default_factory=dict)
@@ -119,6 +132,8 @@ class MemoryStore:
     _outcomes: int = 0
     _marks: dict[bytes, dict[str, int]] = field(default_factory=dict)
     _names: dict[str, KnownName] = field(default_factory=dict)
+    _records: dict[tuple[str, bytes], Record] = field(default_factory=dict)
+    _sizes: dict[bytes, int] = field(default_factory=dict)  # of what each author said
 
     @property
     def stamp(self) -> Stamp:
@@ -129,14 +144,20 @@ class MemoryStore:
             self._turn += 1
         for new in work.rooms:
             self._make(new)
-        sends = [[self._send(send)] for send in work.sends]
+        sends = [self._send(send) for send in work.sends]
         for mark in work.marks:
             seen = self._marks.pop(mark.person, {})
             seen[mark.room] = max(seen.get(mark.room, 0), mark.seq)
             self._marks[mark.person] = seen
+        for key in work.freed:
+            self._names.pop(key, None)
         for known in work.names:
             self._names.pop(known.key, None)
             self._names[known.key] = known
+        for record in work.records:
+            self._records[identity(record)] = record
+        for record in work.dropped:
+            self._records.pop(identity(record), None)
         tables: tuple[dict[Any, Any], ...] = (self._marks, self._names)
         for table in tables:
             while len(table) > self.keep_people:
@@ -202,7 +223,10 @@ class MemoryStore:
         return found[: query.limit]
 
     def rooms(self) -> list[RoomRecord]:
-        return [RoomRecord(name, room.head, room.members, room.first, room.ms) for name, room in self._rooms.items()]
+        return [
+            RoomRecord(name, room.head, room.members, room.first, room.ms, room.founder, room.size)
+            for name, room in self._rooms.items()
+        ]
 
     def names(self) -> list[KnownName]:
         return list(self._names.values())
@@ -212,6 +236,9 @@ class MemoryStore:
         for room in self._speaking.values():
             while len(room.events) > self.keep:
                 self._drop(room)
+
+    def records(self) -> list[Record]:
+        return list(self._records.values())
 
     def tidy(self, ms: int, *, idle: bool) -> float:
         if self.keep_days is None:
@@ -232,58 +259,78 @@ class MemoryStore:
     def _make(self, new: NewRoom) -> None:
         room = self._rooms.get(new.room)
         if room is None:
-            self._rooms[new.room] = _Room(new.members)
+            self._rooms[new.room] = _Room(new.members, founder=new.founder)
         elif room.members and new.members:
             room.members = new.members
 
-    def _send(self, send: Sending) -> Kept | Refused:
+    def _send(self, send: Sending) -> list[Kept | Refused]:
         if isinstance(send, Refusal):
             self._used(send.client, send.answer)
-            return send.answer
+            return [send.answer]
         kept = self._rooms[send.room]
-        events: list[Message | Edited | Deleted]
-        if isinstance(send, Append):
-            ms, name, sender = send.ms, send.name, send.sender
-            events = [
-                Message(seq, ms, name, sender, said.n, said.text, said.action)
-                for seq, said in enumerate(send.said, kept.head + 1)
-            ]
-        else:
-            amended = self._amend(kept, send)
-            if isinstance(amended, Refused):
-                self._used(send.client, amended)
-                return amended
-            events = [amended]
-        seq = kept.head + 1
-        for event in events:
-            self._append(send.room, kept, event, send.person)
-        self._used(send.client, Ack(events[0].n, send.room, seq, send.ms, len(events)))
-        return Kept(seq, [encode_event(event) for event in events])
+        if isinstance(send, Amend):
+            return [self._amend(kept, send)]
+        ms, name, sender = send.ms, send.name, send.sender
+        events = [
+            Message(seq, ms, name, sender, said.n, said.text, said.action)
+            for seq, said in enumerate(send.said, kept.head + 1)
+        ]
+        bodies = [encode_event(event) for event in events]
+        refused = self._full(kept, send, sum(map(len, bodies)))
+        if refused is None:
+            return [self._keep(kept, send, [*events], bodies)]
+        if len(send.said) == 1:
+            self._used(send.client, refused)
+            return [refused]
+        return [each for said in send.said for each in self._send(msgspec.structs.replace(send, said=[said]))]
 
-    def _amend(self, kept: _Room, amend: Amend) -> Edited | Deleted | Refused:
+    def _full(self, kept: _Room, send: Append | Amend, more: int) -> Refused | None:
+        """Why so many bytes more are not kept; None if they may be."""
+        return self.quotas.refusal(send.n, self._sizes.get(send.person, 0) + more, kept.size + more)
+
+    def _keep(self, kept: _Room, send: Append | Amend, events: list[_Said], bodies: list[bytes]) -> Kept:
+        seq = kept.head + 1
+        for event, body in zip(events, bodies, strict=True):
+            self._append(send.room, kept, event, send.person, len(body))
+        self._used(send.client, Ack(send.n, send.room, seq, send.ms, len(events)))
+        return Kept(seq, bodies)
+
+    def _amend(self, kept: _Room, amend: Amend) -> Kept | Refused:
         target = amend.target or _last_of(kept, amend.person)
         message = kept[target] if kept.kept(target) else None
         mine = message is not None and kept.authors[target - kept.first] == amend.person
+        refused: Refused | None
         if not isinstance(message, Message) or not mine or message.deleted:
-            return Refused(amend.n, NoSuchMessage.code, NoSuchMessage.says)
+            refused = Refused(amend.n, NoSuchMessage.code, NoSuchMessage.says)
+            self._used(amend.client, refused)
+            return refused
         seq = kept.head + 1
         if amend.text is not None:
+            edited = Edited(seq, amend.ms, amend.name, amend.sender, amend.n, target, amend.text)
+            body = encode_event(edited)
+            refused = self._full(kept, amend, len(body))
+            if refused is not None:
+                self._used(amend.client, refused)
+                return refused
             kept.edits.setdefault(target, []).append(seq)
-            return Edited(seq, amend.ms, amend.name, amend.sender, amend.n, target, amend.text)
+            return self._keep(kept, amend, [edited], [body])
         edits = [event for edit in kept.edits.pop(target, []) if isinstance(event := kept[edit], Edited)]
         blanked: list[Event] = [msgspec.structs.replace(message, text="", deleted=seq)]
         blanked += [msgspec.structs.replace(edit, text="") for edit in edits]
         for event in blanked:
             self._bytes += weight(event) - weight(kept[event.seq])
-            kept.replace(event)
-        return Deleted(seq, amend.ms, amend.name, amend.sender, amend.n, target)
+            self._grow(kept, amend.person, kept.replace(event))
+        deleted = Deleted(seq, amend.ms, amend.name, amend.sender, amend.n, target)
+        return self._keep(kept, amend, [deleted], [encode_event(deleted)])
 
-    def _append(self, name: str, room: _Room, event: Message | Edited | Deleted, person: bytes) -> None:
+    def _append(self, name: str, room: _Room, event: _Said, person: bytes, size: int) -> None:
         if event.ms < room.ms:
             room.rising = event.seq
         room.head, room.ms = event.seq, event.ms
         room.events.append(event)
         room.authors.append(person)
+        room.sizes.append(size)
+        self._grow(room, person, size)
         self._bytes += weight(event)
         self._speaking[name] = room
         self._speaking.move_to_end(name)
@@ -296,7 +343,16 @@ class MemoryStore:
                 del self._speaking[name]
 
     def _drop(self, room: _Room) -> None:
-        self._bytes -= weight(room.drop())
+        event, person, size = room.drop()
+        self._bytes -= weight(event)
+        self._grow(room, person, -size)
+
+    def _grow(self, room: _Room, person: bytes, more: int) -> None:
+        """So many bytes more are kept of a room and an author."""
+        room.size += more
+        size = self._sizes.pop(person, 0) + more
+        if size:
+            self._sizes[person] = size
 
     def _used(self, client: bytes, answer: Ack | Refused) -> None:
         record = self._clients.get(client)

@@ -16,7 +16,7 @@ import pytest
 
 from zchat.errors import DataUnusable, StoreDamaged
 from zchat.messages import Message, Send, Stamp
-from zchat.store.base import Append, Greeting, NewRoom, Work
+from zchat.store.base import Account, Append, Greeting, NewRoom, Work
 from zchat.store.sqlite import SqliteStore, open_store
 from zchat.store.sqlite.backup import Restored, backup, restore, target
 from zchat.store.sqlite.check import Examined, check
@@ -142,6 +142,17 @@ def test_a_backup_has_what_is_in_the_log_of_a_running_broker(folder: Path, tmp_p
             assert logged(tmp_path / "other" / DATABASE) == (0, len(said_then))
             say(store, "six")
             backup(folder, tmp_path / "copy", quiet, force=True)
+
+
+def test_a_backup_has_who_may_come_in(folder: Path, tmp_path: Path) -> None:
+    with opened(folder) as store:
+        store.commit(Work(records=[Account(ANN, "owner")]))
+        backup(folder, tmp_path / "copy", quiet)
+        store.commit(Work(dropped=[Account(ANN, "owner")]))
+        assert store.records() == []
+    restore(tmp_path / "copy", folder, quiet, NOW)
+    with opened(folder) as store:
+        assert store.records() == [Account(ANN, "owner")]
 
 
 def test_a_copy_with_a_damaged_log_is_no_good_backup(folder: Path, tmp_path: Path) -> None:

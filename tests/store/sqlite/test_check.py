@@ -15,7 +15,7 @@ import pytest
 
 from zchat.errors import DataUnusable
 from zchat.messages import Refused, Send
-from zchat.store.base import Amend, Append, KnownName, Member, NewRoom, ReadMark, Refusal, Sending, Work
+from zchat.store.base import Account, Amend, Append, KnownName, Member, NewRoom, ReadMark, Refusal, Sending, Work
 from zchat.store.sqlite import SqliteStore, open_store
 from zchat.store.sqlite.check import NAMED, Examined, check, examine, explained, snapshot
 from zchat.store.sqlite.folder import DATABASE
@@ -49,7 +49,8 @@ def _fill(folder: Path) -> SqliteStore:
     sends = [_append("lobby", n, f"text {n}") for n in range(1, 4)]
     sends += [_append("lobby", 4, "text 4", "text 5"), _append("@x", 6, *(f"secret {n}" for n in range(6, 11)))]
     names = [KnownName("ann", "ann", ANN)]
-    store.commit(Work(rooms, [*sends], marks=[ReadMark(BOB, "lobby", 3)], names=names))
+    records = [Account(ANN, "owner")]
+    store.commit(Work(rooms, [*sends], marks=[ReadMark(BOB, "lobby", 3)], names=names, records=[*records]))
     for n, target, text in ((11, 2, "once"), (12, 2, "twice"), (13, 3, "thrice"), (14, 3, None), (15, 4, None)):
         store.commit(Work(sends=[_amend("lobby", n, target, text)]))
     while store.tidy(MS, idle=True) < 10:
@@ -174,6 +175,8 @@ LOBBY = 1 << 40
         ("DELETE FROM rooms WHERE id = 1", "room 1: its row of rooms is missing"),
         ("DELETE FROM members WHERE place = 0", "@x has 1 members, not 2"),
         ("DELETE FROM marks", "marks has 0 rows, not 1"),
+        ("UPDATE records SET body = x'90'", "a row of records does not match its checksum"),
+        ("DELETE FROM records", "records has 0 rows, not 1"),
         ("UPDATE names SET name = 'eve'", "a row of names does not match its checksum"),
         ("DELETE FROM persons WHERE id = 1", "lobby: 1 is of nobody"),
         ("UPDATE docs SET event = event + 1000 WHERE doc = (SELECT min(doc) FROM docs)", "a row of docs does"),
@@ -199,6 +202,27 @@ def test_rows_that_are_sealed_and_yet_contradict_each_other_are_found(folder: Pa
     found = examined(folder).found
     assert "lobby: 8 is not what edited 2" in found
     assert "lobby: 7 is not what edited 5" in found
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "finding"),
+    [
+        ("heads", 7, "lobby: +7 bytes are counted that it does not have"),
+        ("persons", 2, "of 1 persons not as many bytes are kept as are counted"),
+    ],
+)
+@pytest.mark.parametrize("log", [False, True])
+def test_bytes_that_are_sealed_and_yet_are_not_those_of_the_messages_are_found(
+    tmp_path: Path, table: str, column: int, finding: str, *, log: bool
+) -> None:
+    fill_and_die(tmp_path, fill_the_log if log else _fill)
+    with closing(sqlite3.connect(tmp_path / DATABASE)) as db:
+        *columns, _ = db.execute(f"SELECT * FROM {table} LIMIT 1").fetchone()  # noqa: S608
+        columns[column] += 7
+        marks = ", ".join("?" * (len(columns) + 1))
+        tampered = (f"REPLACE INTO {table} VALUES ({marks})", seal(table, *columns))  # noqa: S608
+    tamper(tmp_path, tampered)
+    assert examined(tmp_path).found == [finding]
 
 
 def tamper(folder: Path, *statements: tuple[str, tuple[Any, ...]]) -> None:
@@ -263,16 +287,16 @@ def test_turns_that_are_sealed_and_yet_contradict_the_rooms_are_found(
     fill_and_die(tmp_path, fill_the_log)
     with closing(sqlite3.connect(f"file:{tmp_path / DATABASE}?mode=ro", uri=True)) as db:
         number, sent, _ = db.execute("SELECT * FROM log ORDER BY turn LIMIT 1 OFFSET ?", (turn,)).fetchone()
-    ends, runs = unpack(sent)
+    ends, runs, freed = unpack(sent)
     change(ends, runs)
-    tamper(tmp_path, ("REPLACE INTO log VALUES (?, ?, ?)", seal("log", number, pack((ends, runs)))))
+    tamper(tmp_path, ("REPLACE INTO log VALUES (?, ?, ?)", seal("log", number, pack((ends, runs, freed)))))
     assert finding in examined(tmp_path).found
 
 
 def test_many_findings_are_counted_and_so_many_are_told(folder: Path) -> None:
     with closing(sqlite3.connect(folder / DATABASE)) as db:
         for number in range(2 * NAMED):
-            db.execute("INSERT INTO names VALUES (?, ?, 'x', x'', 0)", (number + 10, str(number)))
+            db.execute("INSERT INTO names VALUES (?, ?, 'x', x'', 0, 0, 0)", (number + 10, str(number)))
         db.commit()
     found = examined(folder)
     assert found.damage > 2 * NAMED

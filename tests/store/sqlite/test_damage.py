@@ -34,8 +34,9 @@ from store.saying import (
 
 from zchat import errors
 from zchat.messages import Refused, Stamp
-from zchat.store.base import NewRoom, Refusal, Sending, Work
+from zchat.store.base import Device, NewRoom, Refusal, Sending, Work
 from zchat.store.sqlite import SqliteStore, open_store
+from zchat.store.sqlite.check import check
 from zchat.store.sqlite.database import Database
 from zchat.store.sqlite.rows import pack, seal, unpack
 
@@ -195,7 +196,7 @@ def test_the_last_turns_of_a_log_are_missed_by_who_saw_them(logged: Path, folder
         assert [greeted(store, stamp=stamp).vouched for stamp in stamps] == [True] * (len(stamps) - 1) + [False]
 
 
-@pytest.mark.parametrize("table", ["meta", "members", "marks", "clients", "refused", "turns", "log"])
+@pytest.mark.parametrize("table", ["meta", "members", "marks", "records", "clients", "refused", "turns", "log"])
 @pytest.mark.usefixtures("_closed")
 def test_any_row_that_is_lost_is_missed(logged: Path, folder: Path, table: str) -> None:
     _tamper(logged, folder, f"DELETE FROM {table}")  # noqa: S608
@@ -216,12 +217,20 @@ def test_any_row_that_is_lost_is_missed(logged: Path, folder: Path, table: str) 
         "UPDATE members SET person = 3 - person",
         "UPDATE marks SET seq = 0",
         "UPDATE names SET person = x'00'",
+        "UPDATE names SET until = until + 1",
+        "UPDATE names SET seen = 0 WHERE seen",
+        "UPDATE rooms SET founder = x'00'",
+        "UPDATE heads SET bytes = bytes - 1",
+        "UPDATE persons SET bytes = 0",
+        "UPDATE records SET body = (SELECT body FROM records WHERE kind = 'invite') WHERE kind = 'account'",
+        "UPDATE records SET id = x'00' WHERE kind = 'device'",
+        "DELETE FROM records WHERE kind = 'invite'",
         "UPDATE clients SET last = last - 1",
         "UPDATE runs SET begins = begins + 100 WHERE begins = (SELECT max(begins) FROM runs)",
         "UPDATE meta SET value = x'07' WHERE key = 'folded'",
         "UPDATE turns SET ends = x'9200' WHERE turn = (SELECT max(turn) FROM turns)",
         "UPDATE turns SET turn = turn + 500 WHERE turn = (SELECT max(turn) FROM turns)",
-        "UPDATE log SET sent = x'929090' WHERE turn = (SELECT max(turn) FROM log)",
+        "UPDATE log SET sent = x'93909090' WHERE turn = (SELECT max(turn) FROM log)",
         "UPDATE log SET sent = (SELECT sent FROM log ORDER BY turn LIMIT 1 OFFSET 9) WHERE turn % 8 = 3",
         "UPDATE log SET turn = turn + 1000 WHERE turn = (SELECT max(turn) FROM log)",
         "UPDATE log SET turn = turn - 1000 WHERE turn = (SELECT min(turn) FROM log)",
@@ -270,11 +279,22 @@ def test_a_turn_that_is_sealed_and_yet_contradicts_the_rooms(
     shutil.copytree(logged, folder)
     with closing(sqlite3.connect(folder / "zchat.db")) as db, db:
         turn, told, _ = db.execute("SELECT * FROM log ORDER BY turn DESC LIMIT 1 OFFSET 20").fetchone()
-        ends, runs = unpack(told)
+        ends, runs, freed = unpack(told)
         change(ends, runs)
-        db.execute("REPLACE INTO log VALUES (?, ?, ?)", seal("log", turn, pack((ends, runs))))
-    with pytest.raises(errors.StoreDamaged, match=r"an event of room \d+ is missing"):
+        db.execute("REPLACE INTO log VALUES (?, ?, ?)", seal("log", turn, pack((ends, runs, freed))))
+    with pytest.raises(errors.StoreDamaged, match=r"room \d+ is missing"):
         opened(folder)
+
+
+@pytest.mark.parametrize("body", [b"", b"\x90", pack(Device(b"k" * 32, ANN)), pack(["account", 7])])
+@pytest.mark.usefixtures("_closed")
+def test_a_record_that_is_sealed_and_yet_is_none_is_noticed(original: Path, folder: Path, body: bytes) -> None:
+    shutil.copytree(original, folder)
+    with closing(sqlite3.connect(folder / "zchat.db")) as db, db:
+        db.execute("REPLACE INTO records VALUES (?, ?, ?, ?)", seal("records", "account", ANN, body))
+    with closing(opened(folder)) as store, pytest.raises(errors.StoreDamaged, match="a record of kind account"):
+        store.records()
+    assert "a record of kind account is another" in check(folder, lambda *_: None).found
 
 
 def _tamper(original: Path, folder: Path, statement: str) -> None:
@@ -302,6 +322,7 @@ def test_all_of_them_are_told_of(folders: dict[str, Path], folder: Path, which: 
         "meta",
         "members",
         "marks",
+        "records",
         "clients",
     ):
         assert store._db.execute(f"SELECT count(*) FROM {table}").fetchone()[0] > 0, table  # noqa: S608

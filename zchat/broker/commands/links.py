@@ -19,7 +19,7 @@ def link(hub: Hub, session: Session, request: Link) -> None:
     """A link that lets others in."""
     room = hub.rooms.canonical(request.room)
     made = _admission(hub).link(session.person, room, request.uses, request.seconds, request.role)
-    hub.turn.log(Level.INFO, f"{called(session)} made a link for {request.uses} {request.role}", session.peer)
+    hub.turn.log(Level.INFO, f"{_called(hub, session)} made a link for {request.uses} {request.role}", session.peer)
     hub.settle(session, Linked(request.q, made))
 
 
@@ -43,18 +43,23 @@ def revoke(hub: Hub, session: Session, request: Revoke) -> None:
     admission = _admission(hub)
     if request.link:
         admission.revoke_link(session.person, request.link)
-        hub.turn.log(Level.INFO, f"{called(session)} revoked the link {request.link}", session.peer)
+        hub.turn.log(Level.INFO, f"{_called(hub, session)} revoked the link {request.link}", session.peer)
     else:
         name, person = hub.names.owner(request.name)
         admission.revoke(session.person, person, undo=request.undo)
         hub.turn.log(
-            Level.INFO, f"{called(session)} {'lets in again' if request.undo else 'revoked'} {name}", session.peer
+            Level.INFO, f"{_called(hub, session)} {'lets in again' if request.undo else 'revoked'} {name}", session.peer
         )
         if not request.undo:
             for theirs in list(hub.sessions.of(person)):
                 hub.let_out(theirs)
             hub.names.give_up(person)
     hub.settle(session, Done(request.q))
+
+
+def _called(hub: Hub, session: Session) -> str:
+    """Whom the log names: also of who asks without a name it is known who that is."""
+    return hub.names.called(session.person) or called(session)
 
 
 def _admission(hub: Hub) -> Admission:

@@ -21,7 +21,7 @@ from zchat.store.sqlite import schema, wal
 from zchat.store.sqlite.clients import End, is_refusal
 from zchat.store.sqlite.faults import FAULTS
 from zchat.store.sqlite.folder import DATABASE, LOCK
-from zchat.store.sqlite.rows import SEQ_BITS, SEQ_MASK, Row, read_event, unpack, verify
+from zchat.store.sqlite.rows import SEQ_BITS, SEQ_MASK, Row, read_event, read_record, unpack, verify
 
 NAMED = 100
 """Findings that are told; more are counted."""
@@ -252,6 +252,7 @@ class _Room:
     head: int
     first: int
     next: int = 0
+    size: int = 0  # that it is said to have, less what was seen
     awaited: dict[int, tuple[type, int]] = field(default_factory=dict)  # what must be at a number, and its target
 
 
@@ -264,7 +265,7 @@ class _Examiner:
         self._tell = tell
         self._counts: dict[str, int] = {}
         self._rooms: dict[int, _Room] = {}
-        self._persons: set[int] = set()
+        self._persons: dict[int, int] = {}  # the bytes that each is said to have, less those that were seen
         self._logged: list[bytes] = []
 
     def run(self) -> None:
@@ -286,13 +287,15 @@ class _Examiner:
                         turns.append((0, unpack(row[1])))
                     case "rooms":
                         names[row[0]] = (row[1], row[2])
+                    case "records":
+                        self._record(row)
                     case "heads":
                         heads[row[0]] = row
                         begun = max(begun, row[4])
                     case "members":
                         members[row[0]] = members.get(row[0], 0) + 1
                     case "persons":
-                        self._persons.add(row[0])
+                        self._persons[row[0]] = row[2]
                     case "runs":
                         begun = max(begun, row[0])
                     case "log":
@@ -310,10 +313,18 @@ class _Examiner:
             elif members.get(key, 0) != size:
                 self._found.note(f"{name} has {members.get(key, 0)} members, not {size}")
             if key in heads:
-                self._rooms[key] = _Room(name, head=heads[key][1], first=heads[key][2], next=heads[key][2])
+                self._rooms[key] = _Room(
+                    name, head=heads[key][1], first=heads[key][2], next=heads[key][2], size=heads[key][7]
+                )
         self._found.rooms = len(names)
         self._turns(sorted(turns, key=lambda span: span[1]), begun)
         self._events()
+
+    def _record(self, row: tuple[Any, ...]) -> None:
+        try:
+            read_record(row)
+        except StoreDamaged as error:
+            _note(self._found, "records", error)
 
     def _turns(self, turns: list[tuple[int, int]], begun: int) -> None:
         last = 0
@@ -364,11 +375,31 @@ class _Examiner:
         if unknown:
             self._found.note(f"{unknown} events are of no room")
         for sent in self._logged:
-            self._turn(*unpack(sent))
+            ends, runs, freed = unpack(sent)
+            self._turn(ends, runs)
+            for key, author, size in freed:
+                self._take(self._rooms.get(key), author, size)
         for room in self._rooms.values():
             self._skip(room, room.head + 1)
             for seq, (kind, target) in room.awaited.items():
                 self._found.note(f"{room.name}: {seq} is not what {_WORD[kind]} {target}")
+        if not self._found.damage:  # else it may be what was found already
+            self._sizes()
+
+    def _sizes(self) -> None:
+        for room in self._rooms.values():
+            if room.size:
+                self._found.note(f"{room.name}: {room.size:+,} bytes are counted that it does not have")
+        wrong = sum(1 for size in self._persons.values() if size)
+        if wrong:
+            self._found.note(f"of {wrong} persons not as many bytes are kept as are counted")
+
+    def _take(self, room: _Room | None, author: int, size: int) -> None:
+        """So many of the bytes that are counted were seen."""
+        if room is not None:
+            room.size -= size
+        if author in self._persons:
+            self._persons[author] -= size
 
     def _event(self, room: _Room, row: tuple[int, int, int, bytes, int]) -> None:
         seq = row[0] & SEQ_MASK
@@ -379,6 +410,7 @@ class _Examiner:
         room.next = seq + 1
         try:
             event = read_event(row)
+            self._take(room, row[1], len(row[3]))
         except StoreDamaged:
             self._found.note(f"{room.name}: {seq} does not match its checksum")
             room.awaited.pop(seq, None)

@@ -40,6 +40,8 @@ class Room:
         turn: in which it last spoke.
         indexed: up to where it was indexed for searching.
         rising: the number from which on no event is older than the one before it.
+        size: bytes of its events that are kept, encoded.
+        founder: the person who made it; empty if nobody did.
         tail: its last events, those that are not settled yet; see `log`.
     """
 
@@ -52,6 +54,8 @@ class Room:
     turn: int = 0
     indexed: int = 0
     rising: int = 1
+    size: int = 0
+    founder: bytes = b""
     tail: list[Unsettled] = field(default_factory=list)
 
     @property
@@ -65,7 +69,7 @@ class Room:
 
     def row(self) -> tuple[int, ...]:
         """Its row of heads."""
-        return seal("heads", self.id, self.head, self.first, self.ms, self.turn, self.indexed, self.rising)
+        return seal("heads", self.id, self.head, self.first, self.ms, self.turn, self.indexed, self.rising, self.size)
 
     def says(self, seq: int, ms: int, turn: int) -> None:
         """An event of that number and time is appended, in a turn."""
@@ -129,11 +133,23 @@ class Events:
         if found != limit:
             raise damaged(f"event {seq} of room {room.id} is missing")
 
-    def change(self, room: Room, row: Row) -> None:
-        """Puts an event in the place of that of its number, which must be settled."""
+    def change(self, room: Room, row: Row) -> int:
+        """Puts an event in the place of that of its number, which must be settled.
+
+        Returns:
+            How many bytes less it takes.
+        """
         event, author, link = row
-        key, *columns = event_row(room.key(event.seq), encode_event(event), author, link)
+        body = encode_event(event)
+        key, *columns = event_row(room.key(event.seq), body, author, link)
+        (size,) = self._db.execute("SELECT length(body) FROM events WHERE id = ?", (key,)).fetchone()
         self._db.execute("UPDATE events SET author = ?, link = ?, body = ?, sum = ? WHERE id = ?", (*columns, key))
+        return int(size) - len(body)
+
+    def sizes(self, low: int, high: int) -> dict[int, int]:
+        """How many bytes events of these keys take, by author."""
+        sql = "SELECT author, sum(length(body)) FROM events WHERE id BETWEEN ? AND ? GROUP BY author"
+        return dict(self._db.execute(sql, (low, high)).fetchall())
 
     def read(self, room: Room, after: int, limit: int, size: int) -> Slice:
         """See `Store.read`."""
@@ -233,7 +249,7 @@ def load_rooms(db: Database, turn: int) -> dict[str, Room]:
     Raises:
         errors.StoreDamaged: something is missing, or not what was put there.
     """
-    persons = dict(db.rows("persons", "SELECT id, person, sum FROM persons"))
+    persons = {key: person for key, person, _ in db.rows("persons", "SELECT * FROM persons")}
     members: dict[int, list[Member]] = {}
     for room, _, person, name in db.rows("members", "SELECT * FROM members ORDER BY room, place"):
         if person not in persons:
@@ -248,10 +264,11 @@ def load_rooms(db: Database, turn: int) -> dict[str, Room]:
         )
     }
     rooms: dict[str, Room] = {}
-    for room, name, size in db.rows("rooms", "SELECT * FROM rooms ORDER BY id"):
+    for room, name, size, founder in db.rows("rooms", "SELECT * FROM rooms ORDER BY id"):
         if room not in heads or len(members.get(room, ())) != size:
             raise damaged(f"room {room} has no head, or members are missing")
         made = rooms[name] = Room(room, name, tuple(members.get(room, ())), *heads[room][1:])
+        made.founder = founder
         low, high = ends[room]
         empty = made.first == made.head + 1 and low is None
         if made.turn > turn or not (empty or (low == made.key(made.first) and high == made.key(made.head))):
@@ -262,6 +279,6 @@ def load_rooms(db: Database, turn: int) -> dict[str, Room]:
     return rooms
 
 
-def record(room: Room) -> RoomRecord:
+def as_record(room: Room) -> RoomRecord:
     """A room, as the hub knows it."""
-    return RoomRecord(room.name, room.head, room.members, room.first, room.ms)
+    return RoomRecord(room.name, room.head, room.members, room.first, room.ms, room.founder, room.size)

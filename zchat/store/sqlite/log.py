@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import Any
 
-from zchat.store.sqlite.cache import UPDATE_HEAD, Cache, Log
+from zchat.store.sqlite.cache import UPDATE_HEAD, UPDATE_PERSON, Cache, Log, Person
 from zchat.store.sqlite.clients import End
 from zchat.store.sqlite.database import Database
 from zchat.store.sqlite.events import Room
@@ -31,24 +31,29 @@ class Spoken:
     Attributes:
         ends: how its sends ended.
         runs: for each end that of events, in order: their author, link and encodings.
+        freed: what was taken from events that are settled: their room, author, and bytes.
     """
 
     ends: list[End] = field(default_factory=list)
     runs: list[tuple[int, int, list[bytes]]] = field(default_factory=list)
+    freed: list[tuple[int, int, int]] = field(default_factory=list)
 
 
 def write(db: Database, turn: int, spoken: Spoken) -> int:
     """Writes the row of a turn. Returns about how many bytes it takes."""
-    body = pack((spoken.ends, spoken.runs))
+    body = pack((spoken.ends, spoken.runs, spoken.freed))
     db.execute("INSERT INTO log VALUES (?, ?, ?)", seal("log", turn, body))
     return len(body)
 
 
-def settle(db: Database, cache: Cache, touched: Iterable[Room] = ()) -> Callable[[], None]:
+def settle(
+    db: Database, cache: Cache, touched: Iterable[Room] = (), persons: Iterable[Person] = ()
+) -> Callable[[], None]:
     """Puts all that is not settled into its rooms, within a transaction. Returns what undoes it in memory.
 
     Args:
         touched: rooms that spoke in the turn that is being written.
+        persons: of whom more or less is kept in it.
     """
     log = cache.log
     rooms = [(room, room.tail) for room in log.rooms | dict.fromkeys(touched)]
@@ -61,10 +66,12 @@ def settle(db: Database, cache: Cache, touched: Iterable[Room] = ()) -> Callable
         heads.append((*columns, check, room.id))
     _insert(db, rows)
     db.executemany(UPDATE_HEAD, heads)
+    authors = sorted(log.persons | dict.fromkeys(persons), key=lambda person: person.id)
+    db.executemany(UPDATE_PERSON, [(*person.row()[2:], person.id) for person in authors])
     if cache.turn > log.settled:
         db.execute("DELETE FROM log WHERE turn <= ?", (cache.turn,))
         db.execute("INSERT INTO turns VALUES (?, ?, ?)", seal("turns", cache.turn, pack((log.settled + 1, log.ends))))
-    db.frames += len(rooms) + log.size // 1500 + 4
+    db.frames += len(rooms) + min(len(authors), db.counted("persons") // 50 + 1) + log.size // 1500 + 4
     for room, _ in rooms:
         room.tail = []
     cache.log = Log(cache.turn)

@@ -6,6 +6,7 @@ whenever it is read.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from zlib import crc32
 
@@ -14,6 +15,7 @@ import msgspec
 from zchat.codec import decode_event
 from zchat.errors import StoreDamaged
 from zchat.messages import Event
+from zchat.store.base import Record, identity
 
 SEQ_BITS = 40
 """An event's key is its room's key and its number, in so many bits."""
@@ -22,6 +24,7 @@ SEQ_MASK = (1 << SEQ_BITS) - 1
 
 pack = msgspec.msgpack.Encoder().encode
 unpack = msgspec.msgpack.Decoder().decode
+_unpack_record: Callable[[bytes], Record] = msgspec.msgpack.Decoder(Record).decode
 
 
 def damaged(what: str) -> StoreDamaged:
@@ -75,3 +78,19 @@ def read_event(row: tuple[int, int, int, bytes, int]) -> Row:
     except (msgspec.MsgspecError, UnicodeError, OverflowError, TypeError):
         pass
     raise damaged(f"event {key & SEQ_MASK} of room {key >> SEQ_BITS} does not match its checksum")
+
+
+def read_record(columns: tuple[Any, ...]) -> Record:
+    """The record of a row's columns, which are verified.
+
+    Raises:
+        errors.StoreDamaged: it is not what was put there.
+    """
+    kind, key, body = columns
+    try:
+        record = _unpack_record(body)
+        if identity(record) == (kind, key):
+            return record
+    except (msgspec.MsgspecError, UnicodeError, TypeError):
+        pass
+    raise damaged(f"a record of kind {kind} is another")

@@ -17,17 +17,21 @@ APPLICATION = 0x7A636861  # "zcha"
 TABLES = {
     # What there is one of. `tally` counts the rows of small tables: lost ones are noticed.
     "meta": "CREATE TABLE meta (key TEXT PRIMARY KEY, value BLOB, sum INTEGER) WITHOUT ROWID",
-    "rooms": "CREATE TABLE rooms (id INTEGER PRIMARY KEY, name TEXT UNIQUE, members INTEGER, sum INTEGER)",
+    "rooms": "CREATE TABLE rooms (id INTEGER PRIMARY KEY, name TEXT UNIQUE, members INTEGER, founder BLOB, "
+    "sum INTEGER)",
     # What changes of a room with every message: apart, so that little is written.
     "heads": "CREATE TABLE heads (room INTEGER PRIMARY KEY, head INTEGER, first INTEGER, ms INTEGER, turn INTEGER, "
-    "indexed INTEGER, rising INTEGER, sum INTEGER)",
+    "indexed INTEGER, rising INTEGER, bytes INTEGER, sum INTEGER)",
     "members": "CREATE TABLE members (room INTEGER, place INTEGER, person INTEGER, name TEXT, sum INTEGER, "
     "PRIMARY KEY (room, place)) WITHOUT ROWID",
-    "persons": "CREATE TABLE persons (id INTEGER PRIMARY KEY, person BLOB UNIQUE, sum INTEGER)",
+    "persons": "CREATE TABLE persons (id INTEGER PRIMARY KEY, person BLOB UNIQUE, bytes INTEGER, sum INTEGER)",
     "events": "CREATE TABLE events (id INTEGER PRIMARY KEY, author INTEGER, link INTEGER, body BLOB, sum INTEGER)",
     "marks": "CREATE TABLE marks (person INTEGER, room INTEGER, seq INTEGER, sum INTEGER, "
     "PRIMARY KEY (person, room)) WITHOUT ROWID",
-    "names": "CREATE TABLE names (id INTEGER PRIMARY KEY, key TEXT UNIQUE, name TEXT, person BLOB, sum INTEGER)",
+    "names": "CREATE TABLE names (id INTEGER PRIMARY KEY, key TEXT UNIQUE, name TEXT, person BLOB, until INTEGER, "
+    "seen INTEGER, sum INTEGER)",
+    "records": "CREATE TABLE records (kind TEXT, id BLOB, body BLOB, sum INTEGER, "
+    "PRIMARY KEY (kind, id)) WITHOUT ROWID",
     "runs": "CREATE TABLE runs (begins INTEGER PRIMARY KEY, run BLOB, sum INTEGER)",
     # What was sent in each transaction; once there is much of it, it goes into the rooms' events, and how it ended into
     # the next.
@@ -48,7 +52,7 @@ INDEX = (
     "INSERT INTO words (words, rank) VALUES ('crisismerge', 1999)",
 )
 
-COUNTED = ("rooms", "heads", "members", "persons", "marks", "names", "runs", "clients", "refused")
+COUNTED = ("rooms", "heads", "members", "persons", "marks", "names", "records", "runs", "clients", "refused")
 """Small tables, whose rows are counted and all verified at every start."""
 
 Step = Callable[[sqlite3.Connection], None]

@@ -21,6 +21,8 @@ from zchat.store.base import (
     KnownName,
     Outcome,
     Query,
+    Quotas,
+    Record,
     Refusal,
     RoomRecord,
     Slice,
@@ -31,13 +33,13 @@ from zchat.store.sqlite import schema, wal
 from zchat.store.sqlite.cache import UPDATE_HEAD, Cache
 from zchat.store.sqlite.clients import End, answer, last, refusal
 from zchat.store.sqlite.database import Database
-from zchat.store.sqlite.events import Events, record
+from zchat.store.sqlite.events import Events, as_record
 from zchat.store.sqlite.faults import FAULTS, meaning
 from zchat.store.sqlite.folder import DATABASE, Lock
 from zchat.store.sqlite.index import Index
 from zchat.store.sqlite.log import Spoken, settle, write
 from zchat.store.sqlite.retention import Retention
-from zchat.store.sqlite.rows import damaged, seal, unpack, verify
+from zchat.store.sqlite.rows import damaged, read_record, seal, unpack, verify
 from zchat.store.sqlite.turn import Turn
 from zchat.store.sqlite.upkeep import SETTLED, Upkeep
 from zchat.store.words import VERSION as WORDS
@@ -54,6 +56,7 @@ LOOK_EVERY = 1.0
 def open_store(
     folder: Path,
     retention: Retention = Retention(),  # noqa: B008
+    quotas: Quotas = Quotas(),  # noqa: B008
     *,
     clock: Callable[[], float] = time.monotonic,
     keep_outcomes: int = 50_000,
@@ -65,6 +68,7 @@ def open_store(
     Args:
         folder: held until the store is closed.
         retention: what is kept.
+        quotas: how much of each person and room.
         clock: a clock that only rises, in seconds.
         keep_outcomes: sends, of all clients, whose outcome is kept in full; of older ones what is kept is which were
             refused, for a week after the client was last heard of.
@@ -77,7 +81,7 @@ def open_store(
     """
     lock = Lock(folder)
     try:
-        return SqliteStore(folder, lock, retention, clock, keep_outcomes, keep_people, window)
+        return SqliteStore(folder, lock, retention, quotas, clock, keep_outcomes, keep_people, window)
     except FAULTS as error:
         problem = meaning(error, errors.StoreFailed)
         if isinstance(problem, errors.StoreUnavailable):
@@ -99,6 +103,7 @@ class SqliteStore:
 
     Attributes:
         warnings: what is to be told the operator loudly, a line each.
+        quotas: may be changed.
     """
 
     def __init__(
@@ -106,12 +111,14 @@ class SqliteStore:
         folder: Path,
         lock: Lock,
         retention: Retention,
+        quotas: Quotas,
         clock: Callable[[], float],
         keep_outcomes: int,
         keep_people: int,
         window: int,
     ) -> None:
         self.warnings: list[str] = []
+        self.quotas = quotas
         self._lock, self._clock, self._keep_people, self._window = lock, clock, keep_people, window
         self._failed: errors.ZchatError | None = None
         self._closed = False
@@ -221,6 +228,7 @@ class SqliteStore:
 
     def commit(self, work: Work) -> Outcome:
         with self._guarded(errors.StoreRejected):
+            self._cache.forget()
             if work.writes:
                 return self._turn(work)
             return Outcome([], [self._greet(greeting, self._asked(greeting)) for greeting in work.greetings])
@@ -253,12 +261,15 @@ class SqliteStore:
                 self._db.connection.set_progress_handler(None, 0)
 
     def rooms(self) -> list[RoomRecord]:
-        return [record(room) for room in self._cache.rooms.values()]
+        return [as_record(room) for room in self._cache.rooms.values()]
 
     def names(self) -> list[KnownName]:
         with self._guarded():
-            rows = self._db.rows("names", "SELECT * FROM names ORDER BY id")
-            return [KnownName(key, name, person) for _, key, name, person in rows]
+            return [KnownName(*row[1:]) for row in self._db.rows("names", "SELECT * FROM names ORDER BY id")]
+
+    def records(self) -> list[Record]:
+        with self._guarded():
+            return [read_record(row) for row in self._db.rows("records", "SELECT * FROM records")]
 
     def retain(self, keep_days: float | None, keep_messages: int | None) -> None:
         self._upkeep.retain(Retention(keep_days, keep_messages))
@@ -356,7 +367,7 @@ class SqliteStore:
         db, cache = self._db, self._cache
         if cache.log.events >= 2 * SETTLED:  # by then `tidy` should have done it
             self._upkeep.settle()
-        plan = Turn(db, cache, self._events, self._index, cache.turn + 1)
+        plan = Turn(db, cache, self._events, self._index, cache.turn + 1, self.quotas)
         try:
             with self._transaction(work):
                 for new in work.rooms:
@@ -364,8 +375,14 @@ class SqliteStore:
                 sends = plan.send(work.sends)
                 for mark in work.marks:
                     plan.mark(mark)
+                for key in work.freed:
+                    plan.free(key)
                 for known in work.names:
                     plan.name(known, self._keep_people)
+                for record in work.records:
+                    plan.record(record)
+                for record in work.dropped:
+                    plan.drop(record)
                 plan.finish()
                 asked = [self._asked(greeting) for greeting in work.greetings]
         except BaseException:
@@ -373,7 +390,7 @@ class SqliteStore:
             raise
         cache.turn = plan.number
         cache.recent.note(plan.spoken.ends)
-        cache.log.note(plan.touched, plan.spoken.ends, plan.events, plan.size)
+        cache.log.note(plan.touched, plan.sizes, plan.spoken.ends, plan.events, plan.size)
         for room in plan.touched:
             cache.behind[room] = None
         self._upkeep.note_over(plan.touched)
@@ -383,7 +400,9 @@ class SqliteStore:
     def _transaction(self, work: Work) -> AbstractContextManager[None]:
         """A turn's transaction: of its own statement, where there will be only one."""
         persons = self._cache.persons
-        alone = not (work.rooms or work.marks or work.names or work.greetings or self._db.in_whole) and all(
+        alone = not (
+            work.rooms or work.marks or work.names or work.greetings or work.asides or self._db.in_whole
+        ) and all(
             isinstance(send, Refusal) or (isinstance(send, Append) and send.person in persons) for send in work.sends
         )
         return nullcontext() if alone else self._db.transaction()
@@ -403,7 +422,7 @@ class SqliteStore:
         marks: dict[str, int] = {}
         person = self._cache.person(db, greeting.person)
         if person is not None:
-            for _, room, seq in db.rows("marks", "SELECT * FROM marks WHERE person = ?", (person,)):
+            for _, room, seq in db.rows("marks", "SELECT * FROM marks WHERE person = ?", (person.id,)):
                 if room not in self._cache.ids:
                     raise damaged(f"room {room} is missing")
                 marks[self._cache.ids[room].name] = seq

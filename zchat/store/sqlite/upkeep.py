@@ -277,15 +277,18 @@ class Upkeep:
     def _drop(self, room: Room, count: int) -> None:
         """Drops so many of a room's oldest events."""
         self.settle()
-        with changing(self._db, room):
+        low, high = room.key(room.first), room.key(room.first + count - 1)
+        sizes = self._events.sizes(low, high)
+        less = {self._cache.author(self._db, author): size for author, size in sizes.items()}
+        with changing(self._db, room, less=less):
             for row in list(self._events.rows(room, room.first, room.first + count - 1, count)):
                 self._index.remove(room, row)
-            low, high = room.key(room.first), room.key(room.first + count - 1)
             self._db.execute("DELETE FROM events WHERE id BETWEEN ? AND ?", (low, high))
             room.first += count
+            room.size -= sum(sizes.values())
             room.indexed = max(room.indexed, room.first - 1)
         self._unmerged += 1
-        self._db.frames += count // 20 + 10
+        self._db.frames += count // 20 + len(less) + 10
 
     # The index ------------------------------------------------------------------------------------------------------
 
