@@ -123,9 +123,7 @@ class Cache:
             self._speak(db, [tuple(end) for end in ends], iter(spoken), len(sent))
             for key, author, size in freed:
                 self._room(key).size -= size
-                person = self.author(db, author)
-                person.size -= size
-                self.log.persons[person] = None
+                self.author(db, author).size -= size
         if runs and runs[-1][0] > self.turn:
             raise damaged("the last turns are missing")
         last = [begins - 1 for begins, _ in runs[1:]]
