@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
+from zchat.client.pace import Pace
 from zchat.messages import History, Read, Request, Search, Value
 
 RESERVE = 32
@@ -51,7 +52,8 @@ class Channel:
         self._lookups: deque[Request] = deque()  # for the answer to the one before: the broker allows one at a time
         self._looking: int | None = None
         self._unanswered: dict[int, Request] = {}  # of those that were asked
-        self._put_off: list[tuple[float, Request]] = []  # the broker wants them asked again later, and when
+        self._again: deque[Request] = deque()  # put off
+        self._pace = Pace()
         self._q = 0
 
     def number(self) -> int:
@@ -74,47 +76,62 @@ class Channel:
 
     def answered(self, q: int) -> None:
         """A request was answered: another may have its place, after `release`."""
-        self._unanswered.pop(q, None)
+        if self._unanswered.pop(q, None) is not None:
+            self._pace.taken(1)
         if q == self._looking:
             self._looking = None
 
-    def put_off(self, q: int, until: float) -> bool:
-        """A request is to be asked again later; says whether it was one that was asked here.
+    def put_off(self, q: int, now: float, delay: float) -> bool:
+        """A request was too much in too short a time, and is asked again; says whether it was one that was asked here.
 
         Args:
-            until: in seconds.
+            delay: in seconds.
         """
-        request = self._unanswered.get(q)
-        if request is not None:
-            self.answered(q)
-            self._put_off.append((until, request))
-        return request is not None
+        request = self._unanswered.pop(q, None)
+        if request is None:
+            return False
+        if q == self._looking:
+            self._looking = None
+            self._lookups.appendleft(request)
+        else:
+            self._again.append(request)
+        self._pace.refused(now, delay)
+        return True
 
     def forget(self, q: int) -> None:
         """Nobody waits for the answer any more: it is not asked again."""
-        self._put_off = [(until, request) for until, request in self._put_off if request_number(request) != q]
+        self._again = deque(request for request in self._again if request_number(request) != q)
 
-    def due(self) -> float:
-        """When `ask_again` has something to do; infinite if it has nothing."""
-        return min((until for until, _ in self._put_off), default=float("inf"))
+    def due(self) -> float | None:
+        """When `ask_again` has something to do; None if not for the time alone."""
+        waiting = self._again or self._waiting or (self._lookups and self._looking is None)
+        return self._pace.due(len(self._unanswered)) if waiting and len(self._unanswered) < RESERVE - 1 else None
 
     def ask_again(self, now: float) -> None:
-        """Asks what was put off until now."""
-        if self.due() <= now:
-            due = [request for until, request in self._put_off if until <= now]
-            self._put_off = [(until, request) for until, request in self._put_off if until > now]
-            for request in due:
-                self.ask(request)
+        """Asks what was put off, and what waits behind it, as fast as it is allowed."""
+        allowed = self._pace.allows(now, len(self._unanswered))
+        if allowed:
+            self._pace.sent(self._release(allowed), now)
 
     def release(self) -> None:
-        """Sends what waits, as far as there is credit."""
-        if self._looking is None and self._lookups:
-            self._looking = request_number(self._lookups[0])
-            self._waiting.append(self._lookups.popleft())
-        while self._waiting and len(self._unanswered) < RESERVE - 1:  # one is the heartbeat's
-            request = self._waiting.popleft()
+        """Sends what waits, as far as there is credit; and no pace to be kept."""
+        if not self._pace.limited:
+            self._release(RESERVE)
+
+    def _release(self, most: int) -> int:
+        sent = 0
+        while sent < most and len(self._unanswered) < RESERVE - 1:  # one is the heartbeat's
+            if self._looking is None and self._lookups:
+                self._looking = request_number(self._lookups[0])
+                self._waiting.append(self._lookups.popleft())
+            waiting = self._again or self._waiting
+            if not waiting:
+                break
+            request = waiting.popleft()
             self._unanswered[request_number(request)] = request
             self._requests.append(request)
+            sent += 1
+        return sent
 
     def take(self) -> Iterable[Command]:
         """Takes out what is to be done, in order."""
@@ -131,7 +148,8 @@ class Channel:
         self._lookups.clear()
         self._looking = None
         self._unanswered.clear()
-        self._put_off.clear()
+        self._again.clear()
+        self._pace.anew()
 
     def drop(self) -> None:
         """The sockets are closed: what was to be done with them is void."""
