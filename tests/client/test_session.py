@@ -1018,6 +1018,7 @@ def test_questions_come_one_after_the_other_once_it_was_too_much(there: Playing)
     asked = [there.session.ask(Ping) for _ in range(5)]
     there.skip()
     there.reply(*(too_much(q, 1000) for q in asked))
+    assert there.session.due() == there.now + 1.0
     there.wait(1.0)
     there.asks(Ping(asked[0]))
     there.reply(Pong(asked[0]))
@@ -1077,3 +1078,19 @@ def test_why_a_connection_is_about_to_end_is_no_answer(inside: Playing) -> None:
     inside.reply(too_much(0, 10_000))
     inside.hears()
     assert inside.session.ended is None
+
+
+def test_what_may_be_asked_seldom_does_not_hold_up_the_rest(there: Playing) -> None:
+    asked = [there.session.ask(Ping) for _ in range(3)]
+    there.skip()
+    there.reply(*(too_much(q, 5000) for q in asked))
+    other = there.session.ask(Ping)
+    there.asks(Ping(other))
+    there.reply(Pong(other))
+    for q in asked:  # not all at once, of which but one would be taken
+        there.wait(4.9)
+        there.asks()
+        there.wait(0.1)
+        there.asks(Ping(q))
+        there.reply(Pong(q))
+    assert len(there.session.answers) == 4

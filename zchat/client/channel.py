@@ -11,6 +11,11 @@ from zchat.messages import History, Read, Request, Search, Value
 RESERVE = 32
 """How much of the credit sends leave to other requests; what is asked beyond it waits."""
 
+SELDOM = 1.0
+"""Seconds to wait from which on what was too much is of a kind of its own, as making rooms is: the rest need not wait
+with it.
+"""
+
 LOOKUPS = (Read, History, Search)
 """What the broker looks up: it allows a session one of these at a time."""
 
@@ -53,6 +58,7 @@ class Channel:
         self._looking: int | None = None
         self._unanswered: dict[int, Request] = {}  # of those that were asked
         self._again: deque[Request] = deque()  # put off
+        self._later: deque[tuple[float, Request]] = deque()  # put off for long, and until when
         self._pace = Pace()
         self._q = 0
 
@@ -93,6 +99,10 @@ class Channel:
         if q == self._looking:
             self._looking = None
             self._lookups.appendleft(request)
+        elif delay > SELDOM:
+            # One after the other: as many as there are would be refused together again but for one.
+            self._later.append((max(now, self._later[-1][0] if self._later else now) + delay, request))
+            return True
         else:
             self._again.append(request)
         self._pace.refused(now, delay)
@@ -101,14 +111,21 @@ class Channel:
     def forget(self, q: int) -> None:
         """Nobody waits for the answer any more: it is not asked again."""
         self._again = deque(request for request in self._again if request_number(request) != q)
+        self._later = deque(later for later in self._later if request_number(later[1]) != q)
 
     def due(self) -> float | None:
         """When `ask_again` has something to do; None if not for the time alone."""
         waiting = self._again or self._waiting or (self._lookups and self._looking is None)
-        return self._pace.due(len(self._unanswered)) if waiting and len(self._unanswered) < RESERVE - 1 else None
+        due = self._pace.due(len(self._unanswered)) if waiting and len(self._unanswered) < RESERVE - 1 else None
+        if self._later and (due is None or self._later[0][0] < due):
+            return self._later[0][0]
+        return due
 
     def ask_again(self, now: float) -> None:
         """Asks what was put off, and what waits behind it, as fast as it is allowed."""
+        while self._later and self._later[0][0] <= now:
+            self._again.append(self._later.popleft()[1])
+        self.release()
         allowed = self._pace.allows(now, len(self._unanswered))
         if allowed:
             self._pace.sent(self._release(allowed), now)
@@ -149,6 +166,7 @@ class Channel:
         self._looking = None
         self._unanswered.clear()
         self._again.clear()
+        self._later.clear()
         self._pace.anew()
 
     def drop(self) -> None:
