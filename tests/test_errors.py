@@ -39,7 +39,7 @@ def test_an_unknown_code_is_final() -> None:
 
 def test_which_may_be_tried_again() -> None:
     retryable = {code for code, kind in errors.BY_CODE.items() if kind.retryable}
-    assert retryable == {"unknown-session", "out-of-order", "busy", "store-unavailable", "draining"}
+    assert retryable == {"unknown-session", "out-of-order", "busy", "rate-limited", "store-unavailable", "draining"}
     assert {code for code, kind in errors.BY_CODE.items() if kind.cut} == {"over-credit"}
 
 

@@ -415,8 +415,8 @@ def test_a_stranger_who_goes_on_is_cut() -> None:
 class Library:
     """A real session at a hub."""
 
-    def __init__(self, talk: Dialogue, peer: bytes) -> None:
-        numbers = count(1)
+    def __init__(self, talk: Dialogue, peer: bytes, first: int = 1) -> None:
+        numbers = count(first)
         self.talk, self.peer = talk, peer
         self.session = Session("ann", ANN, lambda size: next(numbers).to_bytes(size, "little"))
         self.session.connected(talk.clock)
@@ -473,3 +473,35 @@ def test_questions_are_asked_again_in_silence() -> None:
         assert talk.clock < 1100
     assert all(isinstance(ann.session.answers[q], Pong) for q in asked)
     assert ann.refused
+
+
+def test_one_program_after_the_other_and_some_at_once_are_no_offenders() -> None:
+    talk = Dialogue(pub_port=5556)
+    talk.hub.rates.set(Limits())
+    for number in range(5):  # as `for file in *; do zchat send <$file; done` does
+        programs = [Library(talk, b"%d %d" % (number, which), 1000 * (3 * number + which)) for which in range(1, 4)]
+        for program in programs:
+            program.step(0.0)
+            for line in range(900):
+                program.session.send("lobby", f"{line}", action=False, now=talk.clock)
+        begin = talk.clock
+        while any(program.session.waiting for program in programs):
+            for program in programs:
+                program.step(0.02)
+            assert talk.clock < begin + 100
+        for program in programs:
+            program.session.bye()
+            program.step(0.0)
+    assert not any("held off" in line for _, line in talk.logged)
+
+
+def test_who_comes_back_to_all_rooms_is_not_hindered() -> None:
+    talk = Dialogue()
+    ann = talk.person("ann")
+    names = [f"room{number}" for number in range(talk.settings.max_rooms_joined)]
+    talk.person("bob", *names)
+    talk.hub.rates.set(Limits())
+    for first in range(0, len(names), 500):
+        answers = ann.asks(*(Join(q, name) for q, name in enumerate(names[first : first + 500], 1)))
+        assert not failed(answers)
+        assert len(answers) == 500

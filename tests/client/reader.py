@@ -406,9 +406,9 @@ class Client:
                     continue
                 self._joined(item, following, alone=len(frame.items) == 1)
             elif isinstance(item, Failed):
-                assert item.code in ("store-unavailable", "unknown-session"), item
+                assert item.code in ("store-unavailable", "unknown-session", "rate-limited"), item
                 tailed = self.following.get(self._histories.get(item.q, ""))
-                if tailed is not None and tailed.tail is not None:
+                if tailed is not None and tailed.tail is not None and item.code != "rate-limited":
                     tailed.tail.refused = True
         self.listen()
 

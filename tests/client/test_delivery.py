@@ -24,6 +24,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
+from zchat.broker.rates import Limits, Rate
 from zchat.broker.settings import Settings
 from zchat.client.positions import HEAD, Begin
 
@@ -302,6 +303,23 @@ class DeliveryAtOnce(Delivery):
     mishaps = ("repeat", "snap", "snap_sub")
 
 
+class DeliveryInTime(Delivery):
+    """Where everybody soon asks for too much: they wait, in order, and nobody is taken for an offender."""
+
+    settings = replace(
+        SETTINGS,
+        rates=Limits(
+            messages=Rate(4, 4),
+            bytes=Rate(60, 60),
+            joins=Rate(5, 4),
+            creations=Rate(2, 2),
+            hellos=Rate(3, 2),
+            reads=Rate(4, 8),
+            questions=Rate(4, 4),
+        ),
+    )
+
+
 class DeliveryFromDisk(Delivery):
     """The store is on disk."""
 
@@ -328,6 +346,9 @@ TestDelivery.settings = PROFILE
 
 TestDeliveryAtOnce = DeliveryAtOnce.TestCase
 TestDeliveryAtOnce.settings = PROFILE
+
+TestDeliveryInTime = DeliveryInTime.TestCase
+TestDeliveryInTime.settings = settings(PROFILE, max_examples=40)
 
 TestDeliveryFromDisk = DeliveryFromDisk.TestCase
 TestDeliveryFromDisk.settings = settings(PROFILE, max_examples=30)

@@ -265,3 +265,38 @@ def test_all_is_stored_once_and_in_order(steps: list[str], window: int) -> None:
     assert outcomes == list(range(1, texts + 1))
     assert stored == sorted(stored, key=lambda text: int(text.split()[1]))
     assert len(stored) == len(set(stored))
+
+
+# The pace
+
+
+def test_what_was_too_much_is_sent_again_after_exactly_the_delay_once_all_is_answered() -> None:
+    box = outbox(3)
+    taken(box)
+    box.slow_down(1, 10.0, 0.25)
+    box.slow_down(2, 10.0, 0.25)
+    assert (taken(box, 10.25), box.due()) == ([], None)  # the third is under way still
+    box.slow_down(3, 10.1, 0.1)
+    assert box.due() == 10.25
+    assert (taken(box, 10.2), taken(box, 10.25)) == ([], [1])
+    assert taken(box, box.due() or 0.0) == [2]
+
+
+def test_a_slow_pace_is_kept_over_connections_and_a_full_window_waits_for_answers() -> None:
+    box = outbox(9)
+    taken(box)
+    box.slow_down(1, 10.0, 1.0)
+    box.again()
+    assert (taken(box, 10.0), taken(box, 11.0)) == ([], [1])
+    assert taken(box, 12.0) == [2, 3]
+    assert box.due() is None
+    box.answered(1)
+    assert taken(box, box.due() or 0.0) == [4]
+
+
+def test_what_was_answered_already_slows_nothing_down() -> None:
+    box = outbox(5)
+    taken(box)
+    box.answered(1)
+    box.slow_down(1, 10.0, 60.0)
+    assert taken(box, 10.0) == [4, 5]

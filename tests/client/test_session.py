@@ -13,7 +13,7 @@ from zchat.client import session as module
 from zchat.client.channel import OpenSub, Reopen, Subscribe, Transmit, Unsubscribe
 from zchat.client.outbox import GIVE_UP
 from zchat.client.rooms import FENCE_PATIENCE, TARGET_PATIENCE
-from zchat.client.session import AGAIN, BATCH, BEAT_PATIENCE, PATIENCE
+from zchat.client.session import AGAIN, BATCH, BEAT_PATIENCE, PATIENCE, RETRY
 from zchat.codec import fence_topic, room_topic
 from zchat.messages import (
     Ack,
@@ -1043,3 +1043,130 @@ def test_a_role_or_an_id_that_is_far_too_long_is_not_asked_about(there: Playing)
     for make in (lambda q: Link(q, role="x" * 2000), lambda q: Revoke(q, link="x" * 2000)):
         assert isinstance(there.session.answers[there.session.ask(make)], errors.NameInvalid)
     there.asks()
+
+
+# What is too much in too short a time --------------------------------------------------------------------------------
+
+
+def too_much(q: int, retry_ms: int) -> Failed:
+    return Failed(q, "rate-limited", "", retry_ms)
+
+
+def test_hello_is_said_again_when_the_broker_says_within_reason(talk: Playing) -> None:
+    hello = talk.connect()
+    for retry_ms, wait in ((5000, 5.0), (0, AGAIN), (10**15, RETRY[1])):
+        talk.reply(too_much(hello.q, retry_ms))
+        assert talk.session.due() == talk.now + wait
+        talk.wait(wait)
+        hello = talk.asks_one(Hello)
+    talk.welcome(hello)
+    assert talk.session.open
+
+
+def test_a_question_that_was_too_much_is_asked_again_in_silence(
+    there: Playing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RETRY", (0.1, 5.0))
+    q = there.session.ask(Ping)
+    for retry_ms, wait in ((1500, 1.5), (0, 0.1), (10**15, 5.0)):
+        assert there.asks_all(Ping) == [Ping(q)]
+        there.reply(too_much(q, retry_ms))
+        assert there.session.due() < there.now + wait + 0.02
+        there.wait(wait / 2)
+        assert there.asks_all(Ping) == []
+        there.wait(wait / 2 + 0.02)
+    assert there.asks_all(Ping) == [Ping(q)]
+    there.reply(Pong(q))
+    assert there.session.answers == {q: Pong(q)}
+    there.hears()
+
+
+def test_a_question_that_nobody_waits_for_is_not_asked_again(there: Playing) -> None:
+    q = there.session.ask(Ping)
+    there.asks(Ping(q))
+    there.reply(too_much(q, 1000))
+    there.session.forget(q)
+    there.wait(1.0)
+    there.asks()
+
+
+def test_questions_come_one_after_the_other_once_it_was_too_much(there: Playing) -> None:
+    asked = [there.session.ask(Ping) for _ in range(5)]
+    there.skip()
+    there.reply(*(too_much(q, 1000) for q in asked))
+    assert there.session.due() == there.now + 1.0
+    there.wait(1.0)
+    there.asks(Ping(asked[0]))
+    there.reply(Pong(asked[0]))
+    there.wait(there.session.due() - there.now)
+    there.asks(Ping(asked[1]))
+    last = there.session.ask(Ping)
+    there.wait(1.0)
+    there.asks(*(Ping(q) for q in (*asked[2:], last)))
+
+
+def test_a_join_and_a_read_that_were_too_much_are_asked_again(there: Playing) -> None:
+    there.session.join("lobby", quiet=False, now=there.now)
+    there.fence(1)
+    join = there.asks_one(Join)
+    there.reply(too_much(join.q, 2000))
+    there.hears()
+    there.wait(2.0)
+    there.asks(join)
+    there.joined(join, 5)
+    there.publish("lobby", said(8))
+    there.wait(0.1)
+    read = there.asks_one(Read)
+    there.reply(too_much(read.q, 2000))
+    there.wait(2.0)
+    there.asks(read)
+
+
+def test_a_heartbeat_that_was_too_much_is_no_silence(there: Playing) -> None:
+    there.wait(30.0)
+    beat = there.asks_one(Heartbeat)
+    there.reply(too_much(beat.q, 3000))
+    there.wait(3.0)
+    there.asks(Heartbeat(beat.q + 1))
+    there.reply(Beat(beat.q + 1, 30.0, ()))
+    there.wait(BEAT_PATIENCE)
+    there.wants()
+
+
+def test_messages_that_were_too_much_are_said_again_after_exactly_as_long(there: Playing) -> None:
+    for text in ("one", "two"):
+        there.session.send("lobby", text, action=False, now=there.now)
+    there.skip()
+    for n in (1, 2):
+        there.reply(Refused(n, "rate-limited", "", retry_ms=250))
+    assert there.session.due() == there.now + 0.25
+    there.wait(0.25)
+    there.asks(Send(1, "lobby", "one"))
+    there.reply(Ack(1, "lobby", 1, 0))
+    there.wait(1.0)
+    there.asks(Send(2, "lobby", "two"))
+    there.reply(Refused(2, "rate-limited", "", retry_ms=10**15))
+    there.wait(RETRY[1])
+    there.asks_one(Send)
+
+
+def test_why_a_connection_is_about_to_end_is_no_answer(inside: Playing) -> None:
+    inside.reply(too_much(0, 10_000))
+    inside.hears()
+    assert inside.session.ended is None
+
+
+def test_what_may_be_asked_seldom_does_not_hold_up_the_rest(there: Playing) -> None:
+    asked = [there.session.ask(Ping) for _ in range(3)]
+    there.skip()
+    there.reply(*(too_much(q, 5000) for q in asked))
+    other = there.session.ask(Ping)
+    there.asks(Ping(other))
+    there.reply(Pong(other))
+    for q in asked:  # not all at once, of which but one would be taken
+        there.wait(4.9)
+        there.asks()
+        there.wait(0.1)
+        there.asks(Ping(q))
+        there.reply(Pong(q))
+    assert len(there.session.answers) == 4

@@ -83,7 +83,7 @@ class Limits:
     messages: Rate | None = Rate(200, 50)
     bytes: Rate | None = Rate(1024 * 1024, 256 * 1024)
     joins: Rate | None = Rate(2500, 20)
-    creations: Rate | None = Rate(50, 0.2)
+    creations: Rate | None = Rate(100, 0.2)
     hellos: Rate | None = Rate(60, 1)
     reads: Rate | None = Rate(3000, 200)
     questions: Rate | None = Rate(500, 50)

@@ -3,9 +3,6 @@
 The broker takes a send only under the next number, so a number is answered once and in order; what is refused
 retryably is sent again from there on. When the broker's memory of this client is gone, what was under way is
 unknown, and numbers begin anew under a new id.
-
-Who says too much in too short a time learns the pace that the broker allows, as TCP does (RFC 5681): it is halved when
-something is refused, and rises with what is taken. The broker's bucket fills up while we are slower, and levels it out.
 """
 
 from __future__ import annotations
@@ -14,6 +11,7 @@ from collections import deque
 from collections.abc import Iterable
 from math import inf
 
+from zchat.client.pace import Pace
 from zchat.messages import Delete, Edit, Numbered, Send, Value
 
 GIVE_UP = 3600.0
@@ -21,21 +19,6 @@ GIVE_UP = 3600.0
 
 BACK = 1.0
 """Seconds at least before sending again what was refused: whatever is under way behind it is refused meanwhile."""
-
-
-PACE = 32.0
-"""Messages a second after the first refusal for saying too much."""
-
-SLOWEST, FASTEST = 0.1, 10_000.0
-"""Messages a second at least; and from when on the pace is no matter any more."""
-
-RISE = (1.0, 1 / 8)
-"""By how much the pace rises with each message that is taken: until it was too fast once, and from then on. The latter
-doubles it in some six seconds, whatever it is.
-"""
-
-SPARE = 8
-"""Messages that may be sent at once for the time in which there were none, or what the pace allows in half a second."""
 
 
 class Pending(Value, frozen=True):
@@ -64,10 +47,7 @@ class Outbox:
         self._flying = 0  # handed over on this connection and not answered, a number that was sent again each time
         self._window = 1  # how many may be unanswered
         self._not_before: float | None = None
-        self._pace: float | None = None  # messages a second; None for as fast as it goes
-        self._rise = RISE[0]
-        self._settling = False  # whether what was under way at a refusal for saying too much is not all answered
-        self._free_at = 0.0  # when the pace allows the next
+        self._pace = Pace()
 
     def __len__(self) -> int:
         return len(self._pending)
@@ -101,17 +81,14 @@ class Outbox:
             if now < self._not_before:
                 return []
             self._not_before = None
-        if self._settling:
-            if self._flying:
-                return []
-            self._settling, self._free_at = False, now
+        room = window - self._flying
+        allowed = self._pace.allows(now, self._flying)
         start = max(self._next, self.first)
-        numbers = range(start, min(start + min(window - self._flying, self._allowed(now)), self.number))
+        numbers = range(start, min(start + (room if allowed is None else min(room, allowed)), self.number))
         taken = [pending.request for n in numbers if (pending := self._pending.get(n)) is not None]
         if taken:
             self._flying += len(taken)
-            if self._pace is not None:
-                self._free_at = max(self._free_at, now - _spare(self._pace) / self._pace) + len(taken) / self._pace
+            self._pace.sent(len(taken), now)
             last = taken[-1].n
             self._next = last + 1
             if last > self._high:
@@ -119,19 +96,14 @@ class Outbox:
                 self._handed.append((last, now))
         return taken
 
-    def _allowed(self, now: float) -> int:
-        """How many the pace allows."""
-        if self._pace is None:
-            return self.number
-        return 0 if now < self._free_at else int(min((now - self._free_at) * self._pace, _spare(self._pace))) + 1
-
     def due(self) -> float | None:
         """When there will be something to hand over; None if not for the time alone."""
-        if max(self._next, self.first) >= self.number or self._flying >= (1 if self._settling else self._window):
+        if max(self._next, self.first) >= self.number or self._flying >= self._window:
             return None
-        if self._pace is None or self._settling or (self._not_before or 0.0) > self._free_at:
+        if not self._pace.limited:
             return self._not_before
-        return self._free_at
+        due = self._pace.due(self._flying)
+        return None if due is None else max(due, self._not_before or 0.0)
 
     def expires(self) -> float:
         """When the oldest will have been tried for too long; infinite if none is."""
@@ -146,9 +118,7 @@ class Outbox:
         numbers = range(n, min(n + count, self.number))
         found = [pending for number in numbers if (pending := self._pending.pop(number, None)) is not None]
         self._flying = max(self._flying - len(numbers), 0)
-        if self._pace is not None and found:
-            pace = self._pace + self._rise * len(found)
-            self._pace = pace if pace < FASTEST else None
+        self._pace.taken(len(found))
         self.first = next(iter(self._pending), self.number)
         while self._handed and self._handed[0][0] < self.first:
             self._handed.popleft()
@@ -166,19 +136,14 @@ class Outbox:
             self._not_before = max(self._not_before or 0.0, now + max(delay, BACK))
 
     def slow_down(self, n: int, now: float, delay: float) -> None:
-        """The answer is that this was too much in too short a time: to send again from a number on, after a delay in
-        seconds. Until all that was under way is answered nothing is sent: much of it is refused for the same reason.
+        """The answer is that it was too much in too short a time: to send again from a number on, after a delay in
+        seconds.
         """
         self._flying = max(self._flying - 1, 0)
         if n not in self._pending:
             return
         self._next = min(self._next, n)
-        self._not_before = max(self._not_before or 0.0, now + delay)
-        if not self._settling:
-            self._settling = True
-            first = self._pace is None
-            self._pace = PACE if self._pace is None else max(self._pace / 2, SLOWEST)
-            self._rise = RISE[0 if first else 1]
+        self._pace.refused(now, delay)
 
     def agrees(self, last: int, vouched: bool) -> bool:
         """Whether what the broker knows of this client's sends can be true.
@@ -194,7 +159,7 @@ class Outbox:
         """A new connection: everything not answered is sent again."""
         self._next, self._flying = self.first, 0
         self._not_before = None
-        self._settling = False
+        self._pace.anew()
 
     def void(self) -> list[Pending]:
         """The numbers of messages may have been used again: takes out what changes one and was not handed over yet."""
@@ -219,10 +184,6 @@ class Outbox:
         for pending in kept:
             self._pending[self.number] = Pending(pending.ticket, _numbered(pending.request, self.number))
             self.number += 1
-
-
-def _spare(pace: float) -> float:
-    return max(SPARE, pace / 2)
 
 
 def _numbered(request: Numbered, n: int) -> Numbered:

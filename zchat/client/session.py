@@ -526,13 +526,11 @@ class Session:
 
     def _put_off(self, failed: Failed, now: float) -> bool:
         """It was too much in too short a time, and is asked again; says whether it was asked at all."""
-        until = now + _patience(failed.retry_ms)
+        delay = _patience(failed.retry_ms)
         if self._beat_late is not None and failed.q == self._beat_q:
-            self._beat_late, self._beat_due = None, until
+            self._beat_late, self._beat_due = None, now + delay
             return True
-        put_off = self._channel.put_off(failed.q, until)
-        self._channel.release()
-        return put_off
+        return self._channel.put_off(failed.q, now, delay)
 
     def _answer(self, item: Answer) -> None:
         self._rooms.left(item.q)
