@@ -213,6 +213,17 @@ def test_a_link_leads_into_its_room_and_is_needed_once(world: World, broker: Bro
     assert len(set(broker.gate.keys)) == 1
 
 
+def test_a_link_is_asked_for_on_a_terminal(world: World, broker: Broker) -> None:
+    alice = world.terminal("join", "-", "--name", "alice")
+    alice.wait("Link:")
+    alice.type(f"{broker.gate.link(PUBLIC, INVITE)}\r")
+    alice.wait("you are in lobby")
+    alice.type("/link\r")
+    alice.wait("who has this link gets in: zchat://")
+    alice.type("/quit\r")
+    assert alice.ends() == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "stdin"),
     [

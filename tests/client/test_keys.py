@@ -13,6 +13,7 @@ import pytest
 from zchat.address import Address, parse
 from zchat.client import keys
 from zchat.errors import BrokerChanged, KeyUnusable
+from zchat.keyfiles import BIGGEST
 from zchat.links import fingerprint, key_text
 
 HERE = Address("chat.example.org", 5555)
@@ -112,7 +113,7 @@ def test_what_holds_no_keys_is_refused_and_not_replaced(folder: Path) -> None:
     made, path = keys.own_keys(), folder / "identities" / "default.key"
     public, secret = f"public {key_text(made.public)}", f"secret {key_text(made.secret)}"
     bad = ["", "nonsense", public, f"{secret}\n{public}", f"{public}\nsecret {key_text(OTHER)}", f"{public}\n{secret}x"]
-    for text in (*bad, "x" * (keys.BIGGEST + 1), "\xff"):
+    for text in (*bad, "x" * (BIGGEST + 1), "\xff"):
         path.write_text(text, encoding="latin-1")
         with pytest.raises(KeyUnusable) as refused:
             keys.own_keys()

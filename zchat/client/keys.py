@@ -5,37 +5,20 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import zmq
-from zmq.utils import z85
-
-from zchat import address, links
+from zchat import address, keyfiles, links
 from zchat.address import Address, BadAddress
 from zchat.errors import BrokerChanged, KeyUnusable
-from zchat.messages import Value
+from zchat.keyfiles import Keypair
 
 DEFAULT = "default"
 """The identity where none is named."""
 
-BIGGEST = 1 << 20
-"""Bytes of a file that is read at most: more than ten thousand brokers."""
-
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
-_HEAD = "# zchat: who has this file is you\n"
-
-
-class Keypair(Value, frozen=True):
-    """Two keys of CURVE that belong together, 32 bytes each. What `repr` shows may be seen."""
-
-    public: bytes
-    secret: bytes
-
-    def __repr__(self) -> str:
-        return f"Keypair({self.public!r})"
+_HEAD = "who has this file is you"
 
 
 def config_folder() -> Path:
@@ -80,7 +63,7 @@ def own_keys(identity: str | None = None) -> Keypair:
         errors.KeyUnusable: others may read its file, it is not ours or holds no keys, or it cannot be made.
     """
     path = _path(identity_name(identity))
-    return _read_keys(path) or _made(path)
+    return keyfiles.read_keys(path) or _made(path)
 
 
 def new_keys(identity: str | None = None) -> Keypair:
@@ -90,8 +73,8 @@ def new_keys(identity: str | None = None) -> Keypair:
         errors.KeyUnusable: there is one of that name, or it cannot be made.
     """
     name = identity_name(identity)
-    fresh = _fresh()
-    if _read_keys(_path(name)) is not None or _made(_path(name), fresh) != fresh:
+    fresh = keyfiles.fresh()
+    if keyfiles.read_keys(_path(name)) is not None or _made(_path(name), fresh) != fresh:
         raise KeyUnusable(f"there is an identity {name} already: choose another name")
     return fresh
 
@@ -110,7 +93,7 @@ def list_keys() -> dict[str, bytes | KeyUnusable]:
         if path.suffix != ".key" or not _NAME.fullmatch(path.stem):
             continue  # one that is being made, or another's
         try:
-            keys = _read_keys(path)
+            keys = keyfiles.read_keys(path)
         except KeyUnusable as error:
             found[path.stem] = error
         else:
@@ -123,53 +106,12 @@ def _path(name: str) -> Path:
     return config_folder() / "identities" / f"{name}.key"
 
 
-def _fresh() -> Keypair:
-    try:
-        public, secret = zmq.curve_keypair()
-    except zmq.ZMQError:
-        raise KeyUnusable("this ZeroMQ cannot encrypt: install pyzmq from a wheel, which can") from None
-    return Keypair(z85.decode(public), z85.decode(secret))
-
-
 def _made(path: Path, fresh: Keypair | None = None) -> Keypair:
-    """The keys of a file that was not there; those of another program if it was quicker."""
-    keys = fresh or _fresh()
-    text = f"{_HEAD}public {links.key_text(keys.public)}\nsecret {links.key_text(keys.secret)}\n"
     try:
         _make_folder(path.parent)
-        # Filled under another name, then linked: nobody ever reads half of it, and of two at once one wins.
-        new = _written(path, text)
-        try:
-            os.link(new, path)
-        except FileExistsError:
-            pass
-        finally:
-            new.unlink(missing_ok=True)
     except OSError as error:
         raise KeyUnusable(f"cannot make {path}: {error.strerror or error}") from None
-    found = _read_keys(path)
-    if found is None:
-        raise KeyUnusable(f"{path} is gone again: something else removes it")
-    return found
-
-
-def _read_keys(path: Path) -> Keypair | None:
-    text = _read(path)
-    if text is None:
-        return None
-    lines = [line.split() for line in text.splitlines() if line.strip() and not line.startswith("#")]
-    try:
-        (public, public_text), (secret, secret_text) = lines
-        if (public, secret) != ("public", "secret"):
-            raise ValueError
-        keys = Keypair(links.parse_key(public_text), links.parse_key(secret_text))
-        if z85.decode(zmq.curve_public(z85.encode(keys.secret))) != keys.public:
-            raise ValueError
-    except ValueError:  # BadAddress is one
-        raise KeyUnusable(
-            f"{path} holds no keys: put it back from a copy, or move it away to be somebody new"
-        ) from None
-    return keys
+    return keyfiles.made(path, _HEAD, fresh)
 
 
 # Known brokers --------------------------------------------------------------------------------------------------------
@@ -243,7 +185,7 @@ def _brokers() -> Path:
 
 def _load(path: Path) -> dict[str, bytes]:
     brokers: dict[str, bytes] = {}
-    for number, line in enumerate((_read(path) or "").splitlines(), 1):
+    for number, line in enumerate((keyfiles.read(path) or "").splitlines(), 1):
         if not line.strip() or line.startswith("#"):
             continue
         try:
@@ -273,7 +215,7 @@ def _brokers_to_change() -> Iterator[tuple[Path, dict[str, bytes]]]:
 
 
 def _save(path: Path, brokers: dict[str, bytes]) -> None:
-    new = _written(path, "".join(f"{where} {links.key_text(key)}\n" for where, key in brokers.items()))
+    new = keyfiles.written(path, "".join(f"{where} {links.key_text(key)}\n" for where, key in brokers.items()))
     try:
         new.replace(path)
     except OSError:
@@ -281,55 +223,6 @@ def _save(path: Path, brokers: dict[str, bytes]) -> None:
         raise
 
 
-# Files ----------------------------------------------------------------------------------------------------------------
-
-
 def _make_folder(folder: Path) -> None:
     config_folder().mkdir(mode=0o700, parents=True, exist_ok=True)
     folder.mkdir(mode=0o700, exist_ok=True)
-
-
-def _written(path: Path, text: str) -> Path:
-    """A new file beside that one, for this user alone before anything is in it."""
-    new = path.with_name(f".{path.name}.{os.getpid()}.{os.urandom(4).hex()}")
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "w") as file:
-        try:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        except OSError:
-            new.unlink(missing_ok=True)
-            raise
-    return new
-
-
-def _read(path: Path) -> str | None:
-    """What a file holds; None if it is not there.
-
-    Raises:
-        errors.KeyUnusable: it is none, others may read or write it, it is not ours, or it cannot be read.
-    """
-    try:
-        # Without waiting for a writer, should it be a pipe.
-        opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except OSError as error:
-        raise KeyUnusable(f"cannot read {path}: {error.strerror or error}") from None
-    try:
-        found = os.fstat(opened)  # of what was opened, whatever is at that path by now
-        if not stat.S_ISREG(found.st_mode):
-            raise KeyUnusable(f"{path} is no file: move it away")
-        if found.st_uid != os.geteuid():
-            raise KeyUnusable(f"{path} belongs to somebody else: move it away, or chown it to yourself")
-        if stat.S_IMODE(found.st_mode) & 0o077:
-            raise KeyUnusable(f"{path} is open to others on this machine, so it is not used: chmod 600 {path}")
-        with os.fdopen(os.dup(opened), "rb") as file:
-            raw = file.read(BIGGEST + 1)
-        if len(raw) > BIGGEST:
-            raise KeyUnusable(f"{path} is far too big to be what it should be: move it away")
-        return raw.decode(errors="replace")
-    except OSError as error:
-        raise KeyUnusable(f"cannot read {path}: {error.strerror or error}") from None
-    finally:
-        os.close(opened)

@@ -15,8 +15,8 @@ import zmq
 from zchat import codec, errors
 from zchat.address import Address, BadAddress
 from zchat.client.channel import OpenSub, Reopen, Subscribe, Transmit, Unsubscribe
-from zchat.client.keys import Keypair
 from zchat.client.session import Session
+from zchat.keyfiles import Keypair
 
 DRAIN = 20
 """Frames taken from one socket at a time at most: up to 64 KiB each, so the program can bound what it has not
