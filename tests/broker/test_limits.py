@@ -33,10 +33,10 @@ def test_a_limit_is_a_number_of_its_kind_within_its_range() -> None:
 
 def test_what_clients_hold_on_to_stays() -> None:
     running = Settings(pub_port=7001, credit=64)
-    wanted = Settings(credit=128, max_names=5, grace=3.0, banner="new")
+    wanted = Settings(credit=128, grace=3.0, banner="new")
     assert limits.kept(running, wanted) == (
         Settings(pub_port=7001, credit=64, grace=3.0, banner="new"),
-        ["credit", "max-names"],
+        ["credit"],
     )
 
 
