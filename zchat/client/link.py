@@ -66,6 +66,7 @@ class Link:
         sockets: what to poll for reading. They change whenever the connection is opened anew, and `generation`
             with them.
         trouble: what is likely wrong if the last handshake failed, as a hint for people; else empty.
+        mismatch: whether the other side said that it speaks plaintext and this one does not, or the other way round.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Link:
         self.session = session
         self.generation = 0
         self.trouble = ""
+        self.mismatch = False
         self._curve = curve
         self._context = context
         self._address = address
@@ -194,7 +196,7 @@ class Link:
             event, value = struct.unpack("=Hi", monitor.recv_multipart(zmq.NOBLOCK)[0])
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 self._connected_at = now
-                self.trouble = ""
+                self.trouble, self.mismatch = "", False
                 self.session.connected(now)
             elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH and value == _DENIED:
                 self._shut(0)
@@ -202,6 +204,7 @@ class Link:
                 self.session.end(errors.NotAdmitted())
             elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
                 self.trouble = _NO_CURVE if self._curve else _NO_LINK
+                self.mismatch = value == zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH
             elif event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL:
                 # The other side may notice first that its protocol is another, and then just be gone.
                 self.trouble = self.trouble or (_OTHER_KEY if self._curve else _NO_BROKER)
