@@ -14,7 +14,7 @@ def test_who_has_a_link_comes_in_and_who_is_revoked_does_not(world: World, tmp_p
     bob = world.other_person()
     first = broker.wait_out(r"zchat join '(\S+)'").group(1)
 
-    uninvited = world.run("who", env=bob)
+    uninvited = world.run("who", "--connect-timeout", "0.5", env=bob)
     assert (uninvited.returncode, uninvited.stdout) == (3, "")
     assert "ask who runs the broker for a link" in uninvited.stderr
 

@@ -207,7 +207,7 @@ class Link:
                 self.mismatch = value == zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH
             elif event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL:
                 # The other side may notice first that its protocol is another, and then just be gone.
-                self.trouble = self.trouble or (_OTHER_KEY if self._curve else _NO_BROKER)
+                self.trouble = self.trouble or (_OTHER_KEY if self._curve else _NO_WORD)
             elif event == zmq.EVENT_DISCONNECTED:
                 # What came before the end is heard first: it may be why.
                 self._hear_rooms(now, LAST)
@@ -239,9 +239,9 @@ class Link:
 
 
 _NO_CURVE = "what answers there speaks plaintext, so it is not the broker whose key is known"
-_NO_LINK = "it does not speak plaintext: ask who runs the broker for a link, and `zchat join LINK`"
 _OTHER_KEY = "it does not answer to the key that is known of it: was the broker set up anew? ask for a new link"
-_NO_BROKER = "what answers there ends the connection at once: is it a broker, and one that needs no link?"
+_NO_LINK = "it does not speak plaintext: ask who runs the broker for a link, and `zchat join LINK`"
+_NO_WORD = "what answers there ends the connection at once: ask who runs the broker for a link, and `zchat join LINK`"
 
 
 def _frames(socket: Socket | None, most: int) -> Iterator[bytes]:
