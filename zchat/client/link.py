@@ -66,6 +66,7 @@ class Link:
         sockets: what to poll for reading. They change whenever the connection is opened anew, and `generation`
             with them.
         trouble: what is likely wrong if the last handshake failed, as a hint for people; else empty.
+        mismatch: whether the other side said that it speaks plaintext and this one does not, or the other way round.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class Link:
         self.session = session
         self.generation = 0
         self.trouble = ""
+        self.mismatch = False
         self._curve = curve
         self._context = context
         self._address = address
@@ -194,7 +196,7 @@ class Link:
             event, value = struct.unpack("=Hi", monitor.recv_multipart(zmq.NOBLOCK)[0])
             if event == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 self._connected_at = now
-                self.trouble = ""
+                self.trouble, self.mismatch = "", False
                 self.session.connected(now)
             elif event == zmq.EVENT_HANDSHAKE_FAILED_AUTH and value == _DENIED:
                 self._shut(0)
@@ -202,9 +204,10 @@ class Link:
                 self.session.end(errors.NotAdmitted())
             elif event == zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL:
                 self.trouble = _NO_CURVE if self._curve else _NO_LINK
+                self.mismatch = value == zmq.PROTOCOL_ERROR_ZMTP_MECHANISM_MISMATCH
             elif event == zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL:
                 # The other side may notice first that its protocol is another, and then just be gone.
-                self.trouble = self.trouble or (_OTHER_KEY if self._curve else _NO_BROKER)
+                self.trouble = self.trouble or (_OTHER_KEY if self._curve else _NO_WORD)
             elif event == zmq.EVENT_DISCONNECTED:
                 # What came before the end is heard first: it may be why.
                 self._hear_rooms(now, LAST)
@@ -236,9 +239,9 @@ class Link:
 
 
 _NO_CURVE = "what answers there speaks plaintext, so it is not the broker whose key is known"
-_NO_LINK = "it does not speak plaintext: ask who runs the broker for a link, and `zchat join LINK`"
 _OTHER_KEY = "it does not answer to the key that is known of it: was the broker set up anew? ask for a new link"
-_NO_BROKER = "what answers there ends the connection at once: is it a broker, and one that needs no link?"
+_NO_LINK = "it does not speak plaintext: ask who runs the broker for a link, and `zchat join LINK`"
+_NO_WORD = "what answers there ends the connection at once: ask who runs the broker for a link, and `zchat join LINK`"
 
 
 def _frames(socket: Socket | None, most: int) -> Iterator[bytes]:

@@ -193,9 +193,11 @@ class Client(Questions):
         """Waits until the broker has answered. See `connect`."""
         why = f"cannot reach a broker at {self.address} within {timeout:g} s"
         try:
-            self.wait(lambda: True if self.session.open else None, timeout, errors.Unreachable(why))
+            self.wait(lambda: self.session.open or self._link.mismatch or None, timeout, errors.Unreachable(why))
         except errors.Unreachable:
             raise errors.Unreachable(f"{why}: {self._hint()}") from None
+        if not self.session.open:  # no patience helps
+            raise errors.Unreachable(f"cannot talk to the broker at {self.address}: {self._hint()}")
         self._remember()
 
     def _remember(self) -> None:
