@@ -355,6 +355,8 @@ class Hub:
 
     def _tell_members(self, room: Room, kept: Kept) -> None:
         for person in set(room.members):
+            if not any(self.sessions.of(person)):
+                self.rooms.waits(person, len(kept.events))
             for reader in self.sessions.of(person):
                 for events in codec.frame_fuls(kept.events):
                     told = Private(room.name, self.peer_name(room, person), codec.as_encoded(events))

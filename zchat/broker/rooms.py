@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import insort
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from math import ceil
@@ -37,6 +37,7 @@ class Room:
         kept: whether the store has it yet.
         planned: the turn in which the store was last asked to keep it.
         members: the two persons of a private room; empty for a public one.
+        founder: the person who made it; empty if nobody did.
         called: what they were called last, by person.
         moved: the turn in which its head or roster last changed.
         said: the hub's clock when it last spoke.
@@ -51,6 +52,7 @@ class Room:
     kept: bool = False
     planned: int = -1
     members: tuple[bytes, ...] = ()
+    founder: bytes = b""
     called: dict[bytes, str] = field(default_factory=dict)
     roster: Roster = field(default_factory=Roster)
     moved: int = 0
@@ -67,6 +69,7 @@ def _room(record: RoomRecord) -> Room:
         record.ms,
         kept=True,
         members=tuple(member.person for member in record.members),
+        founder=record.founder,
         called={member.person: member.name for member in record.members},
     )
 
@@ -113,22 +116,29 @@ class Rooms:
             self._note_members(room)
         self._quieting: deque[tuple[float, Room]] = deque()
         self._changed: dict[str, Room] = {}  # whose roster has something to tell
+        self._founded = Counter(room.founder for room in self.by_name.values() if room.founder)
+        self._waiting: Counter[bytes] = Counter()  # what was said in private to who was not here, since the last visit
         self.make(LOBBY, said=False)
 
-    def make(self, name: str, members: tuple[Member, ...] = (), *, said: bool = True) -> Room:
+    def make(self, name: str, members: tuple[Member, ...] = (), *, said: bool = True, founder: bytes = b"") -> Room:
         """A room by its canonical name, made if it is not there; of a private one the names of its members are noted.
 
         Args:
             said: whether something is said in it: only then it is kept.
+            founder: the person who makes it, if it is not there; empty for nobody.
 
         Raises:
-            errors.LimitReached: there are too many rooms.
+            errors.LimitReached: there are too many rooms, or too many that this person made.
         """
         room = self.by_name.get(name)
         if room is None:
             if len(self.by_name) >= self._turn.settings.max_rooms:
                 raise errors.LimitReached("there are as many rooms as the broker allows: use one that is there")
-            room = self.by_name[name] = Room(name, members=tuple(member.person for member in members))
+            if founder:
+                if self._founded[founder] >= self._turn.settings.max_rooms_person:
+                    raise errors.LimitReached("you made as many rooms as one person may: use one that is there")
+                self._founded[founder] += 1
+            room = self.by_name[name] = Room(name, members=tuple(member.person for member in members), founder=founder)
             if not members:
                 insort(self.public, name)
             self._note_members(room)
@@ -139,7 +149,7 @@ class Rooms:
         if said and not room.kept and room.planned != self._turn.number:
             room.planned = self._turn.number
             told = tuple(Member(person, room.called[person]) for person in room.members)
-            self._turn.work.rooms.append(NewRoom(name, told))
+            self._turn.work.rooms.append(NewRoom(name, told, room.founder))
         return room
 
     def make_private(self, one: Member, other: Member) -> Room:
@@ -203,6 +213,25 @@ class Rooms:
                 return there
         return next((room for room in mine.values() if names.same(room.called[other_of(room, person)]) == key), None)
 
+    # What waits for who is away --------------------------------------------------------------------------------------
+
+    def check_waiting(self, room: Room, person: bytes) -> None:
+        """Whether a person may say more in a private room.
+
+        Raises:
+            errors.LimitReached: too much waits for the other already, who is not here.
+        """
+        if self._waiting[other_of(room, person)] >= self._turn.settings.max_waiting:
+            raise errors.LimitReached("as many messages wait for that person as may: wait until they are here")
+
+    def waits(self, person: bytes, count: int) -> None:
+        """So much was said in private to somebody who is not here."""
+        self._waiting[person] += count
+
+    def came(self, person: bytes) -> None:
+        """Somebody is here: what waited does not any more."""
+        self._waiting.pop(person, None)
+
     def _note_members(self, room: Room) -> None:
         for person in set(room.members):
             self._private.setdefault(person, []).append(room)
@@ -210,8 +239,14 @@ class Rooms:
     # Who follows them -----------------------------------------------------------------------------------------------
 
     def enter(self, session: Session, room: Room, *, quiet: bool) -> None:
-        """A session follows a room, and unless quiet is in its roster."""
+        """A session follows a room, and unless quiet is in its roster.
+
+        Raises:
+            errors.LimitReached: as many as may be follow it already.
+        """
         if room.name not in session.rooms:
+            if room.followers >= self._turn.settings.max_members:
+                raise errors.LimitReached("as many as one room may have are in it: try again later")
             session.rooms[room.name] = False
             room.followers += 1
         if not session.rooms[room.name] and not quiet and session.name is not None:

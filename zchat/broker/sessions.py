@@ -136,6 +136,7 @@ class Sessions:
         self._peers[peer] = session
         self._tokens[session.token] = self._clients[session.client] = self._fences[session.fence] = session
         self._persons.setdefault(session.person, set()).add(session)
+        self._rooms.came(session.person)
         self._leaving.pop(session, None)
         session.hears = None  # its SUB is connected anew as well
         session.reading = False

@@ -100,7 +100,7 @@ class Settings:
     max_links_person: int = 100
     max_uses: int = 10_000
     max_link_life: int = 366 * 86400
-    max_rooms_person: int = 1000
+    max_rooms_person: int = 10_000
     max_members: int = 20_000
     max_waiting: int = 10_000
     max_bytes_person: int = 1 << 30

@@ -25,7 +25,7 @@ def join(hub: Hub, session: Session, request: Join) -> None:
         raise errors.LimitReached("as many rooms as one session may follow: leave one first")
     if name not in hub.rooms.by_name:
         limits.creation(hub, session)
-    room = hub.rooms.make(name, said=False)
+    room = hub.rooms.make(name, said=False, founder=session.person)
     hub.rooms.enter(session, room, quiet=request.quiet)
 
     def answer() -> None:

@@ -169,12 +169,15 @@ def _room(hub: Hub, session: Session, wanted: str) -> Room:
         name = hub.rooms.canonical(wanted)
         if name not in hub.rooms.by_name:
             limits.creation(hub, session)
-        return hub.rooms.make(name)
+        return hub.rooms.make(name, founder=session.person)
     me = Member(session.person, session.name or "")
     room = hub.rooms.by_name.get(wanted)
     if room is not None and session.person in room.members:
+        hub.rooms.check_waiting(room, session.person)
         return hub.rooms.make(wanted, (me,))
     name, person = hub.names.owner(wanted[1:])
     if hub.rooms.of_two(session.person, person) is None:
         limits.creation(hub, session)
-    return hub.rooms.make_private(me, Member(person, name))
+    room = hub.rooms.make_private(me, Member(person, name))
+    hub.rooms.check_waiting(room, session.person)
+    return room

@@ -1,0 +1,67 @@
+"""What can grow has a bound, and who reaches it is told so."""
+
+from __future__ import annotations
+
+from dialogue import Dialogue, Peer
+from zchat.messages import Bye, Join, Refused, Send
+from zchat.store.base import Quotas
+from zchat.store.memory import MemoryStore
+
+
+def send(peer: Peer, text: str, room: str) -> str:
+    """Says what is refused for good; gives the code."""
+    peer.n += 1
+    (refused,) = (item for item in peer.asks(Send(peer.n, room, text)) if isinstance(item, Refused))
+    return refused.code
+
+
+def test_a_person_makes_so_many_rooms_and_no_more() -> None:
+    store = MemoryStore()
+    talk = Dialogue(store, max_rooms_person=2)
+    ann = talk.person("ann", "one")
+    ann.says("hello", "one")
+    ann.says("hello", "two")
+    assert ann.refused(Join(1, "three")) == "limit-reached"
+    assert send(ann, "hello", "three") == "limit-reached"
+    ann.joins("two")
+    talk.person("bob", "three")
+    ann.joins("three")  # which is there now
+    again = Dialogue(store, max_rooms_person=2)
+    back = again.person("ann", person=ann.person)
+    assert back.refused(Join(1, "four")) == "limit-reached"
+
+
+def test_so_many_follow_a_room_and_no_more() -> None:
+    talk = Dialogue(max_members=2)
+    ann, bob, cat = talk.person("ann", "lobby"), talk.person("bob", "lobby"), talk.person("cat")
+    assert cat.refused(Join(1, "lobby")) == "limit-reached"
+    bob.joins("lobby")  # who is in it may ask again
+    ann.asks(Bye(1))
+    cat.joins("lobby")
+
+
+def test_so_much_waits_for_who_is_away_and_no_more() -> None:
+    talk = Dialogue(max_waiting=3)
+    ann, cat, bob = talk.person("ann"), talk.person("cat"), talk.person("bob")
+    bob.asks(Bye(1))
+    room = ann.says("one", "@bob").room
+    ann.says("two", room)
+    cat.says("three", "@bob")
+    assert send(ann, "four", room) == "limit-reached"
+    assert send(cat, "four", "@bob") == "limit-reached"
+    ann.says("to who is here", "@cat")
+    back = bob.returns()
+    back.hello()
+    ann.says("four", room)
+    back.asks(Bye(1))
+    for _ in range(3):
+        ann.says("more", "@bob")
+    assert send(ann, "too much", "@bob") == "limit-reached"
+
+
+def test_so_much_is_kept_of_a_person() -> None:
+    talk = Dialogue(MemoryStore(quotas=Quotas(person=400)))
+    ann, bob = talk.person("ann"), talk.person("bob")
+    ann.says("x" * 300)
+    assert send(ann, "x" * 300, "den") == "quota-reached"
+    bob.says("x" * 300)
