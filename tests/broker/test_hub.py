@@ -483,7 +483,7 @@ def test_a_room_made_in_a_turn_that_failed_is_made_later(talk: Dialogue) -> None
     talk.broken = False
     assert "den" not in [kept.room for kept in talk.store.rooms()]
     assert ann.asks(Send(1, "den", "x")) == [Ack(1, "den", 1, DAY)]
-    assert RoomRecord("den", 1, ms=DAY) in talk.store.rooms()
+    assert RoomRecord("den", 1, ms=DAY, founder=ann.person) in talk.store.rooms()
 
 
 def test_a_private_room_made_in_a_turn_that_failed_is_private_later(talk: Dialogue) -> None:
