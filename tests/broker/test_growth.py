@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dialogue import Dialogue, Peer
+
 from zchat.messages import Bye, Join, Refused, Send
 from zchat.store.base import Quotas
 from zchat.store.memory import MemoryStore
