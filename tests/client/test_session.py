@@ -1021,6 +1021,12 @@ def test_who_is_not_let_in_is_told_so_by_hello(talk: Playing) -> None:
     talk.hears(heard.Ended(talk.session.ended))
 
 
+def test_who_is_let_in_no_more_is_told_so_unasked(inside: Playing) -> None:
+    inside.reply(Failed(0, "not-admitted", "no more"))
+    assert isinstance(inside.session.ended, errors.NotAdmitted)
+    inside.hears(heard.Ended(inside.session.ended))
+
+
 @pytest.mark.parametrize(
     ("make", "answer"),
     [

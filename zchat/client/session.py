@@ -574,7 +574,7 @@ class Session:
                 self.end(problem)
         elif isinstance(problem, errors.UnknownSession):
             self._unknown_session(now)
-        elif isinstance(problem, errors.Superseded | errors.OverCredit):
+        elif isinstance(problem, errors.Superseded | errors.OverCredit | errors.NotAdmitted):
             self.end(problem)
         elif isinstance(problem, errors.RateLimited):
             pass  # of nothing that was asked here: the broker says why it ends the connection
