@@ -4,7 +4,8 @@
     scripts/compare_peers.py --workload W1,W4 --peers redis,nats --rounds 5
 
 The load is the same for all: raw sockets, bytes that were encoded before, and arrivals that are counted. Servers that
-are not installed are left out. See docs/BENCHMARKS.md for what the workloads are.
+are not installed are left out. zchat with CURVE is measured beside redis and NATS with TLS, in the same rounds. See
+docs/BENCHMARKS.md for what the workloads are.
 
 Exit status: 0 all was measured; 1 something failed; 2 usage; 130 Ctrl-C.
 """
@@ -19,7 +20,6 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +29,14 @@ if __name__ == "__main__":
 
 try:
     from scripts.chaos_process import Failed
-    from scripts.peers_cases import Case, cases
+    from scripts.peers_cases import Case, Field, cases
+    from scripts.peers_curve import sodium
     from scripts.peers_growth import Filled
     from scripts.peers_markdown import markdown, write
     from scripts.peers_plot import plot
     from scripts.peers_report import Measured, as_object, machine, report
-    from scripts.peers_servers import PACKAGES, program, version
-    from scripts.peers_workloads import FULL, QUICK, SMOKE
+    from scripts.peers_servers import PACKAGES, knows_curve, program, version
+    from scripts.peers_workloads import FULL, QUICK, SMOKE, Scale, Variant
 except ModuleNotFoundError as missing:
     own = ROOT / ".venv"
     if __name__ == "__main__" and sys.prefix != str(own) and (own / "bin" / "python").exists():
@@ -85,16 +86,17 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--peers", type=_several(PEERS), default=PEERS, metavar="A,B", help=f"of {', '.join(PEERS)} (all)"
     )
-    made.add_argument("--rounds", type=int, metavar="N", help="of each, in turn (5)")
+    made.add_argument("--rounds", type=int, metavar="N", help="of each, in turn (5, and 3 of what is encrypted)")
+    made.add_argument("--only", choices=("plain", "encrypted"), help="without encryption, or CURVE beside TLS (both)")
     size = made.add_mutually_exclusive_group()
-    size.add_argument("--quick", action="store_true", help="less of all, within three minutes")
+    size.add_argument("--quick", action="store_true", help="less of all, within four minutes")
     size.add_argument("--smoke", action="store_true", help="hardly anything: only whether it works")
     made.add_argument("--json", action="store_true", help="report as one JSON object, with all rounds")
     made.add_argument("--plot", type=_writable, metavar="FILE", help="draw a chart there, as SVG")
     made.add_argument(
         "--markdown", type=_writable, metavar="FILE", help="write the tables into it, between their marks"
     )
-    made.add_argument("--tree", type=_checkout, metavar="DIR", help="compare the zchat of another checkout")
+    made.add_argument("--tree", type=_checkout, metavar="DIR", help="measure the zchat of another checkout beside it")
     return made
 
 
@@ -109,23 +111,48 @@ def present(asked: Sequence[str]) -> list[str]:
     return found
 
 
-def measure(all_cases: Sequence[Case], asked: int | None, default: int) -> list[Measured]:
+def field(options: argparse.Namespace) -> Field:
+    """Who takes part; says what is missing for the others, and how to install it."""
+    sealed = options.only != "plain"
+    curve = tls = sealed
+    if sealed and sodium() is None:
+        print("compare_peers: no libsodium here, CURVE is left out: apt-get install libsodium23", file=sys.stderr)
+        curve = False
+    if sealed and not program("openssl"):
+        print("compare_peers: no openssl here, TLS is left out: apt-get install openssl", file=sys.stderr)
+        tls = False
+    return Field(
+        present(options.peers),
+        options.only != "encrypted",
+        curve,
+        tls,
+        options.tree,
+        options.tree is not None and sealed and knows_curve(options.tree),
+    )
+
+
+def measure(all_cases: Sequence[Case], asked: int | None, scale: Scale) -> list[Measured]:
     """Runs the cases, each with its variants in turn.
 
     Args:
         all_cases: to be run.
         asked: rounds of each; None for as many as each has by default.
-        default: that number, where a case has none of its own.
+        scale: that number, where a case has none of its own.
     """
+
+    def rounds_of(case: Case, variant: Variant) -> int:
+        default = scale.sealed_rounds if variant.sealed else scale.rounds
+        return asked or min(case.rounds or default, default)
+
     found = [Measured(case.workload, case.title, case.name) for case in all_cases]
     show = sys.stderr.isatty()
     begin = time.monotonic()
-    of_case = [asked or min(case.rounds or default, default) for case in all_cases]
-    for place in range(max(of_case)):
-        for case, into, rounds in zip(all_cases, found, of_case, strict=True):
-            if place >= rounds:
-                continue
+    for place in range(asked or scale.rounds):
+        for case, into in zip(all_cases, found, strict=True):
             for variant in case.variants:
+                rounds = rounds_of(case, variant)
+                if place >= rounds:
+                    continue
                 if show:
                     said = f"{case.workload} {case.name}, {variant.name}: round {place + 1} of {rounds}"
                     print(f"\r\033[K{time.monotonic() - begin:4.0f} s  {said}", end="", file=sys.stderr, flush=True)
@@ -135,7 +162,9 @@ def measure(all_cases: Sequence[Case], asked: int | None, default: int) -> list[
                     raise Failed(f"{case.workload} {case.name}, {variant.name}: {error}") from None
                 into.rounds.setdefault(variant.name, []).append(figures)
                 if case.growing:
-                    first = into.rounds[case.variants[0].name][-1]
+                    of = (variant.sealed, variant.tree)
+                    smallest = next(one.name for one in case.variants if (one.sealed, one.tree) == of)
+                    first = into.rounds[smallest][-1]
                     figures["ratio"] = figures["cpu_us_per_message"] / first["cpu_us_per_message"]
     if show:
         print("\r\033[K", end="", file=sys.stderr, flush=True)
@@ -158,13 +187,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _interrupt)
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    scale = replace(SMOKE if options.smoke else QUICK if options.quick else FULL, tree=options.tree)
-    peers = present(options.peers)
+    scale = SMOKE if options.smoke else QUICK if options.quick else FULL
+    there = field(options)
     begin = time.time()
-    filled = Filled(options.tree)
+    filled = Filled()
     try:
-        found = measure(cases(options.workload, peers, scale, filled), options.rounds, scale.rounds)
-        versions = {peer: version(peer) for peer in ("zchat", *peers)}
+        found = measure(cases(options.workload, there, scale, filled), options.rounds, scale)
+        versions = {peer: version(peer) for peer in ("zchat", *there.peers)}
     except (Failed, OSError) as error:
         print(f"compare_peers: {error}", file=sys.stderr)
         return 1
@@ -201,6 +230,8 @@ def command(options: argparse.Namespace) -> str:
         words += ["--workload", ",".join(options.workload)]
     if tuple(options.peers) != PEERS:
         words += ["--peers", ",".join(options.peers)]
+    if options.only:
+        words += ["--only", options.only]
     if options.rounds:
         words += ["--rounds", str(options.rounds)]
     return " ".join([*words, *(f"--{size}" for size in ("quick", "smoke") if getattr(options, size))])

@@ -1,6 +1,6 @@
 """Two who talk in a room of their own while others make trouble, in a process of their own: how quick are they?
 
-    python -m scripts.peers_bystander PORT
+    python -m scripts.peers_bystander PORT [KEY]
 
 Every line on standard input is answered with the times in ns, from send to arrival at both, since the line before.
 """
@@ -13,6 +13,7 @@ import sys
 import time
 
 from scripts.peers_load import Load
+from scripts.peers_sealed import Secrets
 from scripts.peers_wire import Member
 from scripts.peers_zmtp import Zchat
 
@@ -25,7 +26,7 @@ FIRST = 900_000
 
 def main() -> None:
     """Talks until standard input ends."""
-    wire, load = Zchat(), Load()
+    wire, load = Zchat(), Load(secrets=Secrets(curve=bytes.fromhex(sys.argv[2]) if len(sys.argv) > 2 else None))
     pair = [Member(FIRST, ("aside",)), Member(FIRST + 1, ("aside",))]
     load.run(wire.enter(load, int(sys.argv[1]), member) for member in pair)
     print("ready", flush=True)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 
 from scripts import peers_workloads as loads
 from scripts.peers_cli import helped, sent
 from scripts.peers_growth import TEN, Filled, following, grown, over_rooms
 from scripts.peers_idle import idle
 from scripts.peers_library import hearing, sending
+from scripts.peers_report import CURVED, OTHER
 from scripts.peers_storm import storm
 from scripts.peers_workloads import Figures, Scale, Variant
 
@@ -38,35 +40,77 @@ class Case:
     growing: bool = False
 
 
-FLOODED = (loads.ZCHAT, loads.SINGLE, loads.REDIS, loads.NATS, loads.MOSQUITTO, loads.NGIRCD, loads.THREADS)
-ROOMS = (loads.ZCHAT, loads.REDIS, loads.NATS, loads.MOSQUITTO, loads.NGIRCD)
-POURED = (loads.ZCHAT, loads.SINGLE, loads.ALWAYS, loads.EVERYSEC, loads.JETSTREAM)
-ANSWERED = (loads.ZCHAT, loads.ALWAYS, loads.EVERYSEC, loads.JETSTREAM)
-TALKED = (loads.ZCHAT, loads.REDIS, loads.STORED, loads.NATS, loads.MOSQUITTO, loads.NGIRCD, loads.THREADS)
-IDLE = (loads.ZCHAT, loads.REDIS, loads.NATS, loads.MOSQUITTO, loads.NGIRCD, loads.THREADS)
+SEALED = (loads.CURVE, loads.REDIS_TLS, loads.NATS_TLS)
+STORES = (loads.CURVE, loads.ALWAYS_TLS, loads.EVERYSEC_TLS, loads.JETSTREAM_TLS)
+FLOODED = (loads.ZCHAT, loads.SINGLE, loads.REDIS, loads.NATS, loads.MOSQUITTO, loads.NGIRCD, loads.THREADS, *SEALED)
+ROOMS = (loads.ZCHAT, loads.REDIS, loads.NATS, loads.MOSQUITTO, loads.NGIRCD, *SEALED)
+POURED = (loads.ZCHAT, loads.SINGLE, loads.ALWAYS, loads.EVERYSEC, loads.JETSTREAM, *STORES)
+ANSWERED = (loads.ZCHAT, loads.ALWAYS, loads.EVERYSEC, loads.JETSTREAM, *STORES)
+PLAIN_TALK = (loads.ZCHAT, loads.REDIS, loads.STORED, loads.NATS, loads.MOSQUITTO, loads.NGIRCD, loads.THREADS)
+TALKED = (*PLAIN_TALK, loads.CURVE, loads.REDIS_TLS, loads.STORED_TLS, loads.NATS_TLS)
+IDLE = (loads.ZCHAT, loads.REDIS, loads.NATS, loads.MOSQUITTO, loads.NGIRCD, loads.THREADS, *SEALED)
+
+OURS = (loads.ZCHAT, loads.CURVE)
 
 NAMED = 1000
 """Clients of a room up to which ngircd is put to the test."""
 
+SHAKEN = 5000
+"""Clients up to which those that encrypt are: more would shake hands for a minute, and each costs what it costs."""
 
-def cases(workloads: Sequence[str], peers: Sequence[str], scale: Scale, filled: Filled) -> list[Case]:
-    """The cases of workloads, with the peers that there are.
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """Who takes part.
+
+    Attributes:
+        peers: of redis, nats, mosquitto, ngircd, threads.
+        plain: whether it is measured without encryption.
+        curve, tls: whether it is measured with it, zchat and its peers.
+        other: another checkout, whose zchat is measured, too.
+        other_curve: whether that one can be started with CURVE.
+    """
+
+    peers: Sequence[str]
+    plain: bool = True
+    curve: bool = True
+    tls: bool = True
+    other: Path | None = None
+    other_curve: bool = False
+
+    def has(self, variant: Variant) -> bool:
+        """Whether a variant takes part."""
+        if variant.peer not in ("zchat", *self.peers):
+            return False
+        if not variant.sealed:
+            return self.plain
+        return self.curve if variant.peer == "zchat" else self.tls
+
+    def both(self, variant: Variant) -> list[Variant]:
+        """A variant, and the same of the other checkout, if it is zchat and there is one."""
+        if self.other is None or variant.kind != "zchat" or variant is loads.SINGLE:
+            return [variant]
+        if variant.sealed and not self.other_curve:
+            return [variant]
+        return [variant, replace(variant, name=f"{OTHER}{variant.name}", tree=self.other)]
+
+
+def cases(workloads: Sequence[str], field: Field, scale: Scale, filled: Filled) -> list[Case]:
+    """The cases of workloads, with those who take part.
 
     Args:
         workloads: of W1 to W9.
-        peers: of redis, nats, mosquitto, ngircd, threads.
+        field: who takes part.
         scale: how much is done.
         filled: where messages are stored before.
     """
-
-    def among(variants: Sequence[Variant]) -> list[Variant]:
-        return [one for one in variants if one.peer in ("zchat", *peers)]
-
-    return [
-        replace(one, variants=among(one.variants))
-        for one in (*_compared(scale), *_idle(scale), *_growing(scale, filled), *_alone(scale))
-        if one.workload in workloads
-    ]
+    all_cases = (*_compared(scale), *_idle(scale), *_growing(scale, filled), *_alone(scale))
+    found = []
+    for one in all_cases:
+        variants = [more for variant in one.variants if field.has(variant) for more in field.both(variant)]
+        if variants and one.workload in workloads:
+            found.append(replace(one, variants=variants))
+    return found
 
 
 def _compared(scale: Scale) -> Iterator[Case]:
@@ -119,7 +163,7 @@ def _idle(scale: Scale) -> Iterator[Case]:
             "W5",
             "clients of one room who say nothing",
             f"{clients} clients",
-            IDLE if few else [one for one in IDLE if one is not loads.NGIRCD],
+            [one for one in IDLE if (few or one is not loads.NGIRCD) and (clients <= SHAKEN or not one.sealed)],
             partial(_idled, clients, scale),
             rounds=1,
         )
@@ -129,23 +173,35 @@ def _idled(clients: int, scale: Scale, variant: Variant) -> Figures:
     return idle(variant, clients, scale)
 
 
-Sized = Callable[[int], Figures]
+Sized = Callable[[Variant, int], Figures]
 
 
-def _sizes(name: str, sizes: Sequence[int], what: str, run: Sized) -> Case:
+def _sizes(name: str, sizes: Sequence[int], what: str, run: Sized, kinds: Sequence[Variant] = OURS) -> Case:
     """zchat at several sizes."""
     by_name = {f"{size:,} {what}": size for size in sizes}
-    variants = [Variant(name, "zchat", loads.ZCHAT.wire) for name in by_name]
+    variants = [replace(kind, name=kind.name.replace("zchat", size)) for kind in kinds for size in by_name]
     return Case(
-        "W6", "what a message costs as zchat grows", name, variants, lambda one: run(by_name[one.name]), growing=True
+        "W6",
+        "what a message costs as zchat grows",
+        name,
+        variants,
+        lambda one: run(one, by_name[one.name.removeprefix(OTHER).removesuffix(CURVED)]),
+        growing=True,
     )
 
 
 def _growing(scale: Scale, filled: Filled) -> Iterator[Case]:
     ten = min(TEN, *scale.rooms_many)
-    yield _sizes("rooms", scale.rooms_many, "rooms", lambda size: grown(over_rooms(size), 1, scale))
-    yield _sizes("history", scale.stored, "stored", lambda size: grown(over_rooms(ten), 1, scale, filled.folder(size)))
-    yield _sizes("subscriptions", scale.follows, "rooms each", lambda size: grown(following(size), TEN, scale))
+
+    def stored(one: Variant, size: int) -> Figures:
+        return grown(one, over_rooms(ten), 1, scale, filled.folder(size, one.tree))
+
+    def subscribed(one: Variant, size: int) -> Figures:
+        return grown(one, following(size), TEN, scale)
+
+    yield _sizes("rooms", scale.rooms_many, "rooms", lambda one, size: grown(one, over_rooms(size), 1, scale))
+    yield _sizes("history", scale.stored, "stored", stored, [loads.ZCHAT])  # the way to the store is not encrypted
+    yield _sizes("subscriptions", scale.follows, "rooms each", subscribed)
 
 
 def _alone(scale: Scale) -> Iterator[Case]:
@@ -153,10 +209,10 @@ def _alone(scale: Scale) -> Iterator[Case]:
         "W7",
         "all are cut at once and come back at once",
         f"{scale.storm} clients, {scale.missed} messages missed",
-        [loads.ZCHAT],
-        lambda _variant: storm(scale.storm, scale),
+        OURS,
+        lambda variant: storm(variant, scale.storm, scale),
     )
-    yield Case("W8", "starting the command line", "zchat --help", [loads.ZCHAT], lambda _variant: helped(scale))
-    yield Case("W8", "starting the command line", "zchat send", [loads.ZCHAT], lambda _variant: sent(scale))
-    yield Case("W9", "the client library", "sends", [loads.ZCHAT], lambda _variant: sending(scale))
-    yield Case("W9", "the client library", "hears", [loads.ZCHAT], lambda _variant: hearing(scale))
+    yield Case("W8", "starting the command line", "zchat --help", [loads.ZCHAT], lambda one: helped(one, scale))
+    yield Case("W8", "starting the command line", "zchat send", OURS, lambda one: sent(one, scale))
+    yield Case("W9", "the client library", "sends", OURS, lambda one: sending(one, scale))
+    yield Case("W9", "the client library", "hears", OURS, lambda one: hearing(one, scale))

@@ -11,32 +11,33 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from scripts.chaos_process import Failed
-from scripts.peers_servers import ROOT, running
-from scripts.peers_workloads import Figures, Scale
+from scripts.peers_servers import ROOT
+from scripts.peers_workloads import Figures, Scale, Variant
 
 
-def helped(scale: Scale) -> Figures:
+def helped(variant: Variant, scale: Scale) -> Figures:
     """`zchat --help`."""
-    return _run(["--help"], scale, None)
+    return _run(variant, ["--help"], scale, None)
 
 
-def sent(scale: Scale) -> Figures:
+def sent(variant: Variant, scale: Scale) -> Figures:
     """`zchat send` of one message to a broker that runs."""
-    with running("zchat", scale.tree) as server:
-        url = f"tcp://127.0.0.1:{server.port}"
-        return _run(["send", "--name", "bench", "--url", url, "bench", "hello"], scale, server.folder)
+    with variant.running() as server:
+        return _run(variant, ["send", "--name", "bench", "--url", server.url, "bench", "hello"], scale, server.folder)
 
 
-def _run(arguments: Sequence[str], scale: Scale, data: Path | None) -> Figures:
-    """The median of several runs, after one that makes sure that everything is compiled.
+def _run(variant: Variant, arguments: Sequence[str], scale: Scale, folder: Path | None) -> Figures:
+    """The median of several runs, after one that makes sure that everything is compiled, and that there is a key.
 
     Args:
-        arguments: of zchat.
+        variant: which zchat.
+        arguments: of it.
         scale: how often.
-        data: where it keeps what it keeps of its user; None if it keeps nothing.
+        folder: where it keeps what it keeps of its user; None if it keeps nothing.
     """
-    env = {**os.environ, "XDG_STATE_HOME": str(data or os.devnull)}
-    costs = [_once(arguments, scale.tree or ROOT, env) for _ in range(scale.commands + 1)][1:]
+    kept = str(folder or os.devnull)
+    env = {**os.environ, "XDG_STATE_HOME": kept, "XDG_CONFIG_HOME": kept}
+    costs = [_once(arguments, variant.tree or ROOT, env) for _ in range(scale.commands + 1)][1:]
     return {
         "cpu_ms": statistics.median(spent for spent, _ in costs) * 1000,
         "clock_ms": statistics.median(took for _, took in costs) * 1000,

@@ -11,35 +11,35 @@ from pathlib import Path
 
 from scripts.chaos_process import Failed
 from scripts.peers_load import Gauge, Load
-from scripts.peers_servers import ROOT, Server, running
+from scripts.peers_servers import ROOT, Server
 from scripts.peers_wire import Member, Wire
-from scripts.peers_workloads import ZCHAT, Figures, Line, Scale, Talk, converse, enter, measured, percentile
+from scripts.peers_workloads import Figures, Line, Scale, Talk, Variant, converse, enter, measured, percentile
 
 TEN = 10
 """Those who speak."""
 
 
 class Filled:
-    """Folders of zchat's with messages in them, each filled once and used in every round.
+    """Folders of zchat's with messages in them, each filled once and used in every round."""
 
-    Args:
-        tree: the checkout whose zchat fills them.
-    """
-
-    def __init__(self, tree: Path | None) -> None:
-        self._tree = tree or ROOT
+    def __init__(self) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="zchat-peers-", ignore_cleanup_errors=True)
 
-    def folder(self, stored: int) -> Path | None:
-        """One with so many messages, in a hundred rooms or fewer; None for a new one, which has none."""
+    def folder(self, stored: int, tree: Path | None = None) -> Path | None:
+        """One with so many messages, in a hundred rooms or fewer; None for a new one, which has none.
+
+        Args:
+            stored: how many.
+            tree: the checkout whose zchat fills it; this one by default.
+        """
         if not stored:
             return None
-        folder = Path(self._folder.name) / str(stored)
+        folder = Path(self._folder.name) / f"{stored}{'-other' if tree else ''}"
         if not folder.exists():
             what = f"fill(Path({str(folder)!r}), {stored}, {min(stored, 100)}, 1, False)"
             code = f"from pathlib import Path\nfrom scripts.history_cost import fill\n{what}"
             done = subprocess.run(
-                [sys.executable, "-c", code], cwd=self._tree, capture_output=True, text=True, check=False
+                [sys.executable, "-c", code], cwd=tree or ROOT, capture_output=True, text=True, check=False
             )
             if done.returncode:
                 raise Failed(f"the store could not be filled: {done.stderr.strip().splitlines()[-1]}")
@@ -53,17 +53,18 @@ class Filled:
 Making = Callable[[Load, Server, Wire], list[Talk]]
 
 
-def grown(make: Making, turn: int, scale: Scale, data: Path | None = None) -> Figures:
+def grown(variant: Variant, make: Making, turn: int, scale: Scale, data: Path | None = None) -> Figures:
     """What a message costs.
 
     Args:
+        variant: which zchat.
         make: brings everybody in.
         turn: messages that are said at once in a turn.
         scale: how much is said.
         data: a folder of zchat's that is used as it is.
     """
-    wire = ZCHAT.wire
-    with running("zchat", scale.tree, data) as server, measured(server) as load:
+    wire = variant.wire
+    with variant.running(data) as server, measured(server) as load:
         talks = make(load, server, wire)
         converse(load, wire, talks, Gauge(server.cpu, scale.warm, longest=scale.longest))
         gauge = Gauge(server.cpu, scale.cpu, longest=scale.longest)

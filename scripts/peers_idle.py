@@ -7,7 +7,7 @@ import time
 
 from scripts.chaos_process import Failed
 from scripts.peers_load import Load
-from scripts.peers_servers import Server, running
+from scripts.peers_servers import Server
 from scripts.peers_wire import NOTHING, Member, Wire
 from scripts.peers_workloads import Figures, Scale, Variant
 
@@ -31,8 +31,8 @@ def idle(variant: Variant, clients: int, scale: Scale) -> Figures:
     """So many clients in one room who say nothing, but what keeps them alive."""
     wire = variant.wire
     clients = room_for(clients, wire.connections)
-    with running(variant.kind, scale.tree) as server:
-        load = Load(wire.presence)
+    with variant.running() as server:
+        load = Load(wire.presence, server.secrets)
         try:
             return _idle(load, server, wire, [Member(number, ("lobby",)) for number in range(clients)], scale)
         finally:

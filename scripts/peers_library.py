@@ -1,6 +1,6 @@
 """W9: what one process gets through with the whole client library.
 
-    python -m scripts.peers_library send|hear PORT COUNT
+    python -m scripts.peers_library send|hear URL COUNT
 
 says so many messages and waits for their acks, or hears so many; then it prints how many a second, and what that cost.
 """
@@ -8,6 +8,7 @@ says so many messages and waits for their acks, or hears so many; then it prints
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -17,9 +18,9 @@ from contextlib import contextmanager
 
 from scripts.chaos_process import Failed
 from scripts.peers_load import TEXT
-from scripts.peers_servers import ROOT, Server, running
+from scripts.peers_servers import ROOT, Server
 from scripts.peers_wire import Member
-from scripts.peers_workloads import REFILL, UNDER_WAY, ZCHAT, Figures, Scale, enter, measured
+from scripts.peers_workloads import REFILL, UNDER_WAY, Figures, Scale, Variant, enter, measured
 from zchat import connect
 from zchat.client.events import NotSent
 from zchat.client.sync import Client
@@ -31,16 +32,16 @@ PATIENCE = 60.0
 """Seconds that may pass without an answer."""
 
 
-def sending(scale: Scale) -> Figures:
+def sending(variant: Variant, scale: Scale) -> Figures:
     """One client posts as fast as acks allow."""
-    with running("zchat", scale.tree) as server, _library("send", server, scale) as process:
+    with variant.running() as server, _library("send", server, scale) as process:
         return _figures(process)
 
 
-def hearing(scale: Scale) -> Figures:
+def hearing(variant: Variant, scale: Scale) -> Figures:
     """One client hears what other connections pour into its room."""
-    wire = ZCHAT.wire
-    with running("zchat", scale.tree) as server, measured(server) as load:
+    wire = variant.wire
+    with variant.running() as server, measured(server) as load:
         speakers = [Member(number) for number in range(SPEAKERS)]
         enter(load, server, wire, speakers)
         unanswered = dict.fromkeys((speaker.talk.fd for speaker in speakers), 0)
@@ -61,8 +62,9 @@ def hearing(scale: Scale) -> Figures:
 
 @contextmanager
 def _library(what: str, server: Server, scale: Scale) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, "-m", "scripts.peers_library", what, str(server.port), str(scale.library)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    command = [sys.executable, "-m", "scripts.peers_library", what, server.url, str(scale.library)]
+    env = {**os.environ, "XDG_CONFIG_HOME": str(server.folder)}
+    process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         yield process
     finally:
@@ -99,8 +101,8 @@ def send(client: Client, count: int) -> None:
 
 def main() -> None:
     """Runs in the process of its own."""
-    what, port, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
-    with connect(f"tcp://127.0.0.1:{port}", name="library", person=bytes(range(16))) as client:
+    what, url, count = sys.argv[1], sys.argv[2], int(sys.argv[3])
+    with connect(url, name="library", person=bytes(range(16))) as client:
         if what == "send":
             begin, spent = time.perf_counter(), time.process_time()
             send(client, count)

@@ -13,6 +13,8 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import islice
 
 from scripts.chaos_process import Failed
+from scripts.peers_curve import LONGEST
+from scripts.peers_sealed import SLACK, Seal, Secrets, Space
 
 MARK = b"Q~Zx"
 """Occurs once in every text, and nowhere else."""
@@ -41,9 +43,10 @@ class Conn:
         tail: the end of what came, since a mark may be cut in two.
         group: whose arrivals these are: the room of who hears, the number of who is answered.
         mate: the other connection of the same client, where it has two.
+        seal: its encryption, once it is agreed on; None where there is none.
     """
 
-    __slots__ = ("data", "fd", "group", "mate", "pending", "port", "sock", "tail")
+    __slots__ = ("data", "fd", "group", "mate", "pending", "port", "seal", "sock", "tail")
 
     def __init__(self, port: int) -> None:
         self.port = port
@@ -56,6 +59,7 @@ class Conn:
         self.tail = b""
         self.group = 0
         self.mate: Conn | None = None
+        self.seal: Seal | None = None
         self.sock.connect_ex(("127.0.0.1", port))
 
     def take(self, size: int) -> bytes | None:
@@ -81,13 +85,19 @@ class Load:
 
     Args:
         mark: what is counted.
+        secrets: what the server is known by, where it encrypts.
+
+    Attributes:
+        secrets: the same.
     """
 
-    def __init__(self, mark: bytes = MARK) -> None:
+    def __init__(self, mark: bytes = MARK, secrets: Secrets | None = None) -> None:
         self.conns: dict[int, Conn] = {}
+        self.secrets = secrets or Secrets()
         self._epoll = select.epoll()
-        self._buffer = bytearray(CHUNK + 64)
-        self._view = memoryview(self._buffer)
+        # Whatever came on a connection before and was no whole piece yet goes before what comes next.
+        self._raw, self._plain = (Space(LONGEST + CHUNK + 128) for _ in range(2))
+        self._buffer, self._view = self._plain.data, self._plain.view
         self._mark = mark
         self._keep = len(mark) - 1
 
@@ -112,6 +122,8 @@ class Load:
 
     def send(self, conn: Conn, data: bytes | bytearray) -> None:
         """Sends, now or as soon as the system takes it."""
+        if conn.seal is not None:
+            data = conn.seal.close(data)
         if conn.pending:
             conn.pending += data
             return
@@ -171,9 +183,27 @@ class Load:
         conn.tail = bytes(buffer[max(end - self._keep, 0) : end])
         return buffer.count(self._mark, 0, end)
 
+    def seal(self, conn: Conn, seal: Seal) -> None:
+        """Encrypts a connection from here on, and what came of it so far."""
+        stop = SLACK + len(conn.data)
+        self._raw.data[SLACK:stop] = conn.data
+        got = seal.open(self._raw, stop, self._plain, 0)
+        conn.seal, conn.data, conn.tail = seal, self._buffer[:got], b""
+
     def _receive(self, conn: Conn, start: int) -> int:
+        seal = conn.seal
+        if seal is None:
+            return self._take_in(conn, self._view[start:])
+        stop = SLACK
+        if seal.kept:
+            stop += len(seal.kept)
+            self._raw.data[SLACK:stop] = seal.kept
+        got = self._take_in(conn, self._raw.view[stop:])
+        return seal.open(self._raw, stop + got, self._plain, start) if got else 0
+
+    def _take_in(self, conn: Conn, into: memoryview) -> int:
         try:
-            got = conn.sock.recv_into(self._view[start:], CHUNK)
+            got = conn.sock.recv_into(into, CHUNK)
         except BlockingIOError:
             return 0
         except OSError as error:

@@ -7,10 +7,18 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from scripts.peers_report import NOTES, Measured, Table, figures_table, ratios_table
+from scripts.peers_report import NOTES, Measured, Table, figures_table, is_sealed, ratios_tables
 
 BEGIN, END = "<!-- compare_peers: begin -->", "<!-- compare_peers: end -->"
 """What stands around the section; whatever is between them is replaced."""
+
+
+ENCRYPTED = (
+    "`CURVE` is zchat with libzmq's encryption, where each client has a key of its own; `TLS` is TLS 1.3, where only"
+    " the server has one (P-256). They are compared to each other, in a table of their own, whose last column is what"
+    " encryption costs zchat."
+)
+"""What must be known where something is encrypted."""
 
 
 def markdown(about: dict[str, Any], all_found: Iterable[Measured]) -> str:
@@ -31,13 +39,16 @@ def markdown(about: dict[str, Any], all_found: Iterable[Measured]) -> str:
         "Medians over the rounds, with the least and the greatest in brackets. Each ratio is one of two figures of the"
         " same round; the star marks the peer that is best in a figure.",
     ]
-    for workload, group in groupby(all_found, lambda found: found.workload):
+    cases_found = list(all_found)
+    if any(is_sealed(variant) for found in cases_found for variant in found.rounds):
+        parts.append(ENCRYPTED)
+    for workload, group in groupby(cases_found, lambda found: found.workload):
         cases = list(group)
         parts.append(f"### {workload}: {cases[0].title}")
         parts.append(NOTES[workload])
         for found in cases:
             parts.append(f"**{found.case}**")
-            parts += [_table(table) for table in (figures_table(found), ratios_table(found)) if table]
+            parts += [_table(table) for table in (figures_table(found), *ratios_tables(found))]
     return "\n\n".join([*parts, END]) + "\n"
 
 

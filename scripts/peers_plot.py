@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from html import escape
 
-from scripts.peers_report import KINDS, Measured
+from scripts.peers_report import KINDS, Measured, is_ours, is_sealed
 
 PLOTTED = {
     "W1": ("cpu_us_per_delivery",),
@@ -42,14 +42,20 @@ class Bar:
 def _groups(all_found: Iterable[Measured]) -> Iterator[tuple[str, list[Bar]]]:
     for found in all_found:
         for name in PLOTTED.get(found.workload, ()):
-            for ours in found.ours()[:1]:
-                bars = [
-                    Bar(peer, statistics.median(ratios), min(ratios), max(ratios))
-                    for peer in found.peers()
-                    if (ratios := [one for one in found.ratios(ours, peer, name) if one > 0])
-                ]
-                if bars:
-                    yield f"{found.workload} {found.title}, {found.case}: {KINDS[name].label}", bars
+            bars = [
+                Bar(peer, statistics.median(ratios), min(ratios), max(ratios))
+                for ours in _shown(found)
+                for peer in found.peers(ours)
+                if not is_ours(peer) and (ratios := [one for one in found.ratios(ours, peer, name) if one > 0])
+            ]
+            if bars:
+                yield f"{found.workload} {found.title}, {found.case}: {KINDS[name].label}", bars
+
+
+def _shown(found: Measured) -> list[str]:
+    """The first variant of zchat that does not encrypt, and the first that does."""
+    sides = ([ours for ours in found.ours() if is_sealed(ours) == sealed] for sealed in (False, True))
+    return [side[0] for side in sides if side]
 
 
 def _x(ratio: float) -> float:
@@ -92,7 +98,8 @@ def plot(all_found: Iterable[Measured]) -> str:
             _text(
                 12,
                 44,
-                f"To the left zchat costs less, to the right more. Median and spread; logarithmic, up to {MOST:g}×.",
+                f"To the left zchat costs less, to the right more; beside TLS it is zchat CURVE. Median and spread; "
+                f"logarithmic, up to {MOST:g}×.",
             ),
             *axis,
             *body,

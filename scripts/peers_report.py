@@ -72,19 +72,32 @@ NOTES = {
     "W5": "Clients do what keeps them alive: zchat's a heartbeat every 30 s or more, those of NATS and MQTT a ping a"
     " minute, those of IRC one in two minutes. zchat and redis need two connections each. ngircd tells every join to"
     " everybody, one by one: with more clients that takes minutes. Presence frames are those that all clients got."
-    " One round, unless more are asked for.",
+    " One round, unless more are asked for; up to 5000 clients with encryption.",
     "W6": "Ten speak, each with one message under way. 'to the first' is the ratio of CPU to the first row's.",
     "W7": "Two others talk in another room, a message every 10 ms, in a process of their own: their times are from send"
-    " to arrival at both, before, and while all come back. All share this machine's cores with the load.",
+    " to arrival at both, before, and while all come back. All share this machine's cores with the load. With"
+    " CURVE each client shakes hands twice, which costs the load, too.",
     "W8": "CPU is user and system time of the command's own process.",
     "W9": "One Python process with `zchat.connect`: posts with their acks, and `Room.messages`.",
 }
 """What must be known to read a workload's tables."""
 
 
+OTHER = "other "
+"""Begins the names of those that are another checkout's zchat."""
+
+CURVED = " CURVE"
+"""Ends the names of those that are zchat and encrypt."""
+
+
 def is_ours(variant: str) -> bool:
-    """Whether a variant is zchat, to which all others are compared."""
+    """Whether a variant is this zchat, to which all others are compared."""
     return variant.startswith("zchat")
+
+
+def is_sealed(variant: str) -> bool:
+    """Whether a variant encrypts."""
+    return variant.endswith((CURVED, " TLS"))
 
 
 @dataclass(slots=True)
@@ -107,9 +120,14 @@ class Measured:
         """The variants that are zchat."""
         return [name for name in self.rounds if is_ours(name)]
 
-    def peers(self) -> list[str]:
-        """The other variants."""
-        return [name for name in self.rounds if not is_ours(name)]
+    def peers(self, ours: str) -> list[str]:
+        """What a variant that is zchat is compared to: those that encrypt if it does, and else those that do not.
+
+        Where it encrypts, zchat that does not stands beside them.
+        """
+        found = [name for name in self.rounds if not is_ours(name) and is_sealed(name) == is_sealed(ours)]
+        plain = ours.removesuffix(CURVED)
+        return [*found, plain] if is_sealed(ours) and plain in self.rounds else found
 
     def figures(self) -> list[str]:
         """The figures that some variant has, in the order in which they are shown."""
@@ -120,13 +138,14 @@ class Measured:
         return [one[figure] for one in self.rounds[variant] if figure in one]
 
     def ratios(self, ours: str, peer: str, figure: str) -> list[float]:
-        """zchat's figure over the peer's of the same round."""
-        pairs = zip(self.rounds[ours], self.rounds[peer], strict=True)
+        """zchat's figure over the peer's of the same round, as long as both take part."""
+        pairs = zip(self.rounds[ours], self.rounds[peer], strict=False)
         return [a[figure] / b[figure] for a, b in pairs if figure in a and b.get(figure)]
 
-    def best(self, figure: str) -> str | None:
-        """The peer that is best in a figure, by its median."""
-        found = [(statistics.median(values), peer) for peer in self.peers() if (values := self.values(peer, figure))]
+    def best(self, ours: str, figure: str) -> str | None:
+        """The peer that is best in a figure, by its median, among those to which a variant is compared; no zchat."""
+        others = [peer for peer in self.peers(ours) if "zchat" not in peer]
+        found = [(statistics.median(values), peer) for peer in others if (values := self.values(peer, figure))]
         return None if not found else (min if KINDS[figure].low else max)(found)[1]
 
 
@@ -151,24 +170,33 @@ def figures_table(found: Measured) -> Table:
     ]
 
 
-def ratios_table(found: Measured) -> Table:
+def ratios_tables(found: Measured) -> list[Table]:
+    """What zchat's figures are over those of its peers: a table without encryption, and one with it."""
+    tables = (_ratios_table(found, sealed) for sealed in (False, True))
+    return [table for table in tables if len(table) > 1]
+
+
+def _ratios_table(found: Measured, sealed: bool) -> Table:
     """A row for each variant of zchat and figure: what it is over each peer's. The peer that is best in it is marked.
 
-    Empty where there is nothing to compare.
+    It has one row where there is nothing to compare.
     """
-    peers = found.peers()
-    table = [["zchat / peer", *peers]]
-    for ours in found.ours():
+    all_ours = [ours for ours in found.ours() if is_sealed(ours) == sealed]
+    if not all_ours:
+        return [[]]
+    peers = found.peers(all_ours[0])
+    table = [[f"{all_ours[0]} / peer", *peers]]
+    for ours in all_ours:
         for name in found.figures():
             if not KINDS[name].compared:
                 continue
-            best = found.best(name)
+            best = found.best(ours, name)
             cells = [spread(found.ratios(ours, peer, name), 2) for peer in peers]
             if any(cell != "–" for cell in cells):
                 marked = [f"{cell} *" if peer == best else cell for cell, peer in zip(cells, peers, strict=True)]
                 better = "<" if KINDS[name].low else ">"
                 table.append([f"{ours}: {KINDS[name].label} ({better} 1 is better)", *marked])
-    return table if len(table) > 1 else []
+    return table
 
 
 def plain(table: Table) -> str:
@@ -185,7 +213,7 @@ def report(all_found: Iterable[Measured]) -> str:
     """All tables, to read on a terminal. Ratios are of the same round; a star marks the peer that is best."""
     parts = []
     for found in all_found:
-        tables = [plain(table) for table in (figures_table(found), ratios_table(found)) if table]
+        tables = [plain(table) for table in (figures_table(found), *ratios_tables(found))]
         parts.append("\n\n".join([f"{found.workload} {found.title}: {found.case}", *tables]) + "\n")
     return "\n".join(parts)
 
@@ -213,8 +241,11 @@ def as_object(found: Measured) -> dict[str, Any]:
         "case": found.case,
         "rounds": found.rounds,
         "medians": {variant: _medians(found, variant) for variant in found.rounds},
-        "ratios": {ours: {peer: _ratios(found, ours, peer) for peer in found.peers()} for ours in found.ours()},
-        "best": {name: found.best(name) for name in found.figures() if KINDS[name].compared},
+        "ratios": {ours: {peer: _ratios(found, ours, peer) for peer in found.peers(ours)} for ours in found.ours()},
+        "best": {
+            ours: {name: found.best(ours, name) for name in found.figures() if KINDS[name].compared}
+            for ours in found.ours()
+        },
     }
 
 

@@ -10,12 +10,18 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from functools import lru_cache
 from pathlib import Path
 
 from scripts.chaos_process import Failed, free_port
+from scripts.peers_sealed import CERTIFICATE, KEY, Secrets, certify
+from zchat.address import Address
+from zchat.broker.rates import Limits
+from zchat.links import Link, parse_link
+from zchat.messages import LOBBY
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -51,11 +57,20 @@ class Server:
         pid: of its process.
         port: at which it listens.
         folder: where its files are.
+        secrets: what clients know it by, where it encrypts.
     """
 
     pid: int
     port: int
     folder: Path
+    secrets: Secrets
+
+    @property
+    def url(self) -> str:
+        """Where zchat's clients find it."""
+        key = self.secrets.curve
+        where = Address("127.0.0.1", self.port)
+        return str(where if key is None else Link(where, LOBBY, key))
 
     def cpu(self) -> float:
         """Seconds of processor time that it and its children have used, all threads together."""
@@ -93,9 +108,17 @@ def _memory(pid: int) -> int:
     return 0
 
 
-def _redis(folder: Path, port: int, *, fsync: str = "") -> list[str]:
+def _redis(folder: Path, port: int, *, fsync: str = "", tls: bool = False) -> list[str]:
+    sealed = [
+        "port 0",
+        f"tls-port {port}",
+        f"tls-cert-file {folder / CERTIFICATE}",
+        f"tls-key-file {folder / KEY}",
+        f"tls-ca-cert-file {folder / CERTIFICATE}",
+        "tls-auth-clients no",
+    ]
     lines = [
-        f"port {port}",
+        *(sealed if tls else [f"port {port}"]),
         "bind 127.0.0.1",
         'save ""',
         f"dir {folder}",
@@ -111,8 +134,11 @@ def _redis(folder: Path, port: int, *, fsync: str = "") -> list[str]:
     return [program("redis-server") or "", _written(folder / "redis.conf", lines)]
 
 
-def _nats(folder: Path, port: int, *, stored: bool = False) -> list[str]:
+def _nats(folder: Path, port: int, *, stored: bool = False, tls: bool = False) -> list[str]:
     more = ["-js", "-sd", str(folder)] if stored else []
+    if tls:
+        lines = ["tls {", f'cert_file: "{folder / CERTIFICATE}"', f'key_file: "{folder / KEY}"', "timeout: 20", "}"]
+        more += ["-c", _written(folder / "nats.conf", lines)]
     return [program("nats-server") or "", "-a", "127.0.0.1", "-p", str(port), *more]
 
 
@@ -163,23 +189,23 @@ def _written(path: Path, lines: list[str]) -> str:
     return str(path)
 
 
-def _command(kind: str, folder: Path, port: int, data: Path) -> list[str]:
+def _command(kind: str, folder: Path, port: int, data: Path, more: Sequence[str], *, sealed: bool) -> list[str]:
     match kind:
         case "zchat":
             where = ["--bind", f"tcp://127.0.0.1:{port}", "--data", str(data)]
-            return [sys.executable, "-m", "zchat", "broker", *where, "--no-console", "--no-show-chat"]
+            return [sys.executable, "-m", "zchat", "broker", *where, "--no-console", "--no-show-chat", *more]
         case "threads":
             return [sys.executable, "-m", "scripts.peers_threads", str(port)]
         case "redis":
-            return _redis(folder, port)
+            return _redis(folder, port, tls=sealed)
         case "redis-always":
-            return _redis(folder, port, fsync="always")
+            return _redis(folder, port, fsync="always", tls=sealed)
         case "redis-everysec":
-            return _redis(folder, port, fsync="everysec")
+            return _redis(folder, port, fsync="everysec", tls=sealed)
         case "nats":
-            return _nats(folder, port)
+            return _nats(folder, port, tls=sealed)
         case "jetstream":
-            return _nats(folder, port, stored=True)
+            return _nats(folder, port, stored=True, tls=sealed)
         case "mosquitto":
             return _mosquitto(folder, port)
         case _:
@@ -187,13 +213,14 @@ def _command(kind: str, folder: Path, port: int, data: Path) -> list[str]:
 
 
 @contextmanager
-def running(kind: str, tree: Path | None = None, data: Path | None = None) -> Iterator[Server]:
+def running(kind: str, tree: Path | None = None, data: Path | None = None, *, sealed: bool = False) -> Iterator[Server]:
     """A server of a kind while it is needed.
 
     Args:
         kind: see `_command`.
         tree: the checkout whose zchat is started; this one by default.
         data: a folder of zchat's, which is used and stays; by default a new one.
+        sealed: whether it encrypts: zchat with CURVE, the others with TLS.
 
     Raises:
         Failed: it does not start.
@@ -201,10 +228,12 @@ def running(kind: str, tree: Path | None = None, data: Path | None = None) -> It
     with tempfile.TemporaryDirectory(prefix="zchat-peers-", ignore_cleanup_errors=True) as made:
         folder, port = Path(made), free_port()
         root = tree if tree is not None and kind == "zchat" else ROOT
-        said = folder / "said"
+        said, kept = folder / "said", data or folder / "data"
+        more = _options(root, sealed=sealed) if kind == "zchat" else []
+        secrets = Secrets(tls=certify(folder)) if sealed and kind != "zchat" else Secrets()
         with said.open("wb") as file:
             process = subprocess.Popen(
-                _command(kind, folder, port, data or folder / "data"),
+                _command(kind, folder, port, kept, more, sealed=sealed),
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
@@ -212,9 +241,12 @@ def running(kind: str, tree: Path | None = None, data: Path | None = None) -> It
                 env={**os.environ, "PYTHONPATH": str(root)},
             )
         try:
-            _await(kind, process, port, said)
+            link = kept / "keys" / "link" if sealed and kind == "zchat" else None
+            _await(kind, process, port, said, link)
+            if link is not None:
+                secrets = Secrets(curve=parse_link(link.read_text()).key)
             try:
-                yield Server(process.pid, port, folder)
+                yield Server(process.pid, port, folder, secrets)
             except Failed as error:
                 if process.poll() is None:
                     raise
@@ -230,13 +262,35 @@ def running(kind: str, tree: Path | None = None, data: Path | None = None) -> It
             process.wait()
 
 
-def _await(kind: str, process: subprocess.Popen[bytes], port: int, said: Path) -> None:
-    """Waits until it listens."""
+@lru_cache(maxsize=4)
+def _help(root: Path) -> str:
+    """What a checkout's broker says of its options."""
+    command = [sys.executable, "-m", "zchat", "broker", "--help"]
+    env = {**os.environ, "PYTHONPATH": str(root), "COLUMNS": "200"}
+    return subprocess.run(command, capture_output=True, text=True, cwd=root, env=env, check=False).stdout
+
+
+def knows_curve(tree: Path | None = None) -> bool:
+    """Whether a checkout's broker can be started with CURVE; this one's by default."""
+    return "--curve" in _help(tree or ROOT)
+
+
+def _options(root: Path, *, sealed: bool) -> list[str]:
+    """What zchat's broker is told besides. Nobody is held back for asking for much: that is what is measured."""
+    if not sealed:
+        return []  # without encryption rates are off anyway
+    rates = [f"--rate={rate.name}=off" for rate in fields(Limits)] if "--rate" in _help(root) else []
+    return ["--curve", "--admission", "open", *rates]
+
+
+def _await(kind: str, process: subprocess.Popen[bytes], port: int, said: Path, file: Path | None) -> None:
+    """Waits until it listens, and has written a file, if it is to write one."""
     deadline = time.monotonic() + STARTING
     while time.monotonic() < deadline:
         try:
             socket.create_connection(("127.0.0.1", port), 1.0).close()
-            return
+            if file is None or file.exists():
+                return
         except OSError:
             pass
         try:

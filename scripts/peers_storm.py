@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from scripts.chaos_process import Failed
 from scripts.peers_idle import settle
 from scripts.peers_load import MARK, Cut, Load, Setup
-from scripts.peers_servers import ROOT, Server, running
+from scripts.peers_servers import ROOT, Server
 from scripts.peers_wire import Member
-from scripts.peers_workloads import Figures, Scale, measured, percentile
+from scripts.peers_workloads import Figures, Scale, Variant, measured, percentile
 from scripts.peers_zmtp import Zchat
 from zchat.messages import Read
 
@@ -53,7 +53,8 @@ class Bystanders:
 @contextmanager
 def bystanders(server: Server) -> Iterator[Bystanders]:
     """Two who talk while they are needed."""
-    command = [sys.executable, "-m", "scripts.peers_bystander", str(server.port)]
+    key = [server.secrets.curve.hex()] if server.secrets.curve else []
+    command = [sys.executable, "-m", "scripts.peers_bystander", str(server.port), *key]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
         try:
             made = Bystanders(process)
@@ -63,10 +64,10 @@ def bystanders(server: Server) -> Iterator[Bystanders]:
             process.kill()
 
 
-def storm(clients: int, scale: Scale) -> Figures:
+def storm(variant: Variant, clients: int, scale: Scale) -> Figures:
     """So many are cut, miss some messages, and come back: how long, and how do others fare meanwhile?"""
     wire = Zchat()
-    with running("zchat", scale.tree) as server, measured(server) as load, bystanders(server) as others:
+    with variant.running() as server, measured(server) as load, bystanders(server) as others:
         members = [Member(number, ("storm",)) for number in range(clients)]
         speaker = Member(clients)
         load.run(wire.enter(load, server.port, member) for member in [*members, speaker])

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from scripts.chaos_process import Failed
 from scripts.peers_load import TEXT, Conn, Load, Setup
+from scripts.peers_sealed import Tls
 
 
 @dataclass(slots=True, eq=False)
@@ -85,6 +86,21 @@ def expect(conn: Conn, wanted: bytes) -> Setup:
     del conn.data[: at + len(wanted)]
 
 
+def encrypted(load: Load, conn: Conn) -> Setup:
+    """The steps of agreeing on TLS, where that is what the server speaks."""
+    if load.secrets.tls is None:
+        return
+    tls = Tls(load.secrets.tls)
+    said, agreed = tls.agree(b"")
+    while not agreed:
+        load.send(conn, said)
+        yield conn
+        said, agreed = tls.agree(conn.data)
+        conn.data.clear()
+    load.send(conn, said)
+    load.seal(conn, tls)
+
+
 NOTHING = b"\xff\xff\xff\xff"
 """What no server sends."""
 
@@ -124,8 +140,10 @@ class Redis(Silent):
     def enter(self, load: Load, port: int, member: Member) -> Setup:
         """Subscribes on one connection, and opens the other."""
         member.talk = member.hear = load.open(port)
+        yield from encrypted(load, member.talk)
         if member.rooms:
             member.hear = load.open(port)
+            yield from encrypted(load, member.hear)
             for room in member.rooms:
                 load.send(member.hear, b"*2\r\n$9\r\nSUBSCRIBE\r\n$%d\r\n%b\r\n" % (len(room), room.encode()))
             for count in range(len(member.rooms)):
@@ -171,8 +189,11 @@ class Nats(Silent):
     interval = 60.0
 
     def enter(self, load: Load, port: int, member: Member) -> Setup:
-        """Connects, subscribes, and has it confirmed by a pong."""
+        """Connects, subscribes, and has it confirmed by a pong. What the server tells of itself comes before TLS."""
         member.talk = member.hear = load.open(port)
+        if load.secrets.tls:
+            yield from expect(member.talk, b"\r\n")
+            yield from encrypted(load, member.talk)
         wanted = b"".join(b"SUB %b %d\r\n" % (room.encode(), sid) for sid, room in enumerate(member.rooms, 1))
         load.send(member.talk, b'CONNECT {"verbose":false,"pedantic":false,"protocol":1}\r\n' + wanted + b"PING\r\n")
         yield from expect(member.talk, b"PONG\r\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
@@ -34,11 +34,19 @@ class Variant:
         name: in the report.
         kind: of the server, as `peers_servers.running` knows it.
         wire: its protocol.
+        sealed: whether it encrypts: zchat with CURVE, the others with TLS.
+        tree: the checkout whose zchat it is; this one by default.
     """
 
     name: str
     kind: str
     wire: Wire
+    sealed: bool = False
+    tree: Path | None = None
+
+    def running(self, data: Path | None = None) -> AbstractContextManager[Server]:
+        """The server while it is needed; see `peers_servers.running`."""
+        return running(self.kind, self.tree, data, sealed=self.sealed)
 
     @property
     def peer(self) -> str:
@@ -57,6 +65,14 @@ ALWAYS = Variant("redis-always", "redis-always", RedisStream())
 EVERYSEC = Variant("redis-everysec", "redis-everysec", RedisStream())
 STORED = Variant("redis-always", "redis-always", RedisStored())
 JETSTREAM = Variant("jetstream", "jetstream", JetStream())
+
+CURVE = Variant("zchat CURVE", "zchat", Zchat(), sealed=True)
+REDIS_TLS = Variant("redis TLS", "redis", Redis(), sealed=True)
+NATS_TLS = Variant("NATS TLS", "nats", Nats(), sealed=True)
+ALWAYS_TLS = Variant("redis-always TLS", "redis-always", RedisStream(), sealed=True)
+EVERYSEC_TLS = Variant("redis-everysec TLS", "redis-everysec", RedisStream(), sealed=True)
+STORED_TLS = Variant("redis-always TLS", "redis-always", RedisStored(), sealed=True)
+JETSTREAM_TLS = Variant("jetstream TLS", "jetstream", JetStream(), sealed=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +93,7 @@ class Scale:
         storm, missed: clients that are cut at once, and what is said meanwhile.
         commands: how often a command is run.
         library: messages that the client library says, and hears.
-        rounds: by default.
-        tree: the checkout whose zchat is measured; this one by default.
+        rounds, sealed_rounds: by default, of what does not encrypt and of what does.
     """
 
     cpu: float = 1.0
@@ -100,7 +115,7 @@ class Scale:
     commands: int = 7
     library: int = 200_000
     rounds: int = 5
-    tree: Path | None = None
+    sealed_rounds: int = 3
 
 
 FULL = Scale()
@@ -117,6 +132,7 @@ QUICK = Scale(
     storm=500,
     commands=3,
     rounds=2,
+    sealed_rounds=1,
 )
 SMOKE = Scale(
     cpu=0.02,
@@ -137,13 +153,14 @@ SMOKE = Scale(
     commands=1,
     library=500,
     rounds=1,
+    sealed_rounds=1,
 )
 
 
 @contextmanager
 def measured(server: Server) -> Iterator[Load]:
     """A load on a server, without pauses of the garbage collector's."""
-    load = Load()
+    load = Load(secrets=server.secrets)
     gc.collect()
     gc.disable()
     try:
@@ -170,7 +187,7 @@ def percentile(times: list[int], share: float) -> float:
 def fan_out(variant: Variant, subscribers: int, scale: Scale) -> Figures:
     """One speaks as fast as it can, so many hear it."""
     wire = variant.wire
-    with running(variant.kind, scale.tree) as server, measured(server) as load:
+    with variant.running() as server, measured(server) as load:
         members = [Member(number, ("bench",)) for number in range(1, subscribers + 1)]
         speaker = Member(0)
         enter(load, server, wire, [*members, speaker])
@@ -295,7 +312,7 @@ def talks_of(load: Load, server: Server, wire: Wire, rooms: int, size: int) -> l
 def rooms(variant: Variant, count: int, scale: Scale) -> Figures:
     """So many rooms of ten, in each of which one message is under way."""
     wire = variant.wire
-    with running(variant.kind, scale.tree) as server, measured(server) as load:
+    with variant.running() as server, measured(server) as load:
         talks = talks_of(load, server, wire, count, 10)
         converse(load, wire, talks, Gauge(server.cpu, scale.warm, longest=scale.longest))
         gauge = Gauge(server.cpu, scale.cpu, longest=scale.longest)
@@ -311,7 +328,7 @@ def rooms(variant: Variant, count: int, scale: Scale) -> Figures:
 def latency(variant: Variant, size: int, scale: Scale) -> Figures:
     """One room of so many in which one message is under way."""
     wire = variant.wire
-    with running(variant.kind, scale.tree) as server, measured(server) as load:
+    with variant.running() as server, measured(server) as load:
         talks = talks_of(load, server, wire, 1, size)
         converse(load, wire, talks, Gauge(server.cpu, 0.0, scale.before, scale.longest / 2))
         gauge = Gauge(server.cpu, 0.0, scale.messages, scale.longest)
@@ -330,7 +347,7 @@ def latency(variant: Variant, size: int, scale: Scale) -> Figures:
 def pipelined(variant: Variant, scale: Scale) -> Figures:
     """One connection with UNDER_WAY messages unanswered."""
     wire = variant.wire
-    with running(variant.kind, scale.tree) as server, measured(server) as load:
+    with variant.running() as server, measured(server) as load:
         speaker = Member(0)
         enter(load, server, wire, [speaker])
         state = [0, 0]
@@ -367,7 +384,7 @@ def pour(load: Load, wire: Wire, speaker: Member, state: list[int], gauge: Gauge
 def in_turn(variant: Variant, connections: int, scale: Scale) -> Figures:
     """So many connections, each with one message unanswered."""
     wire = variant.wire
-    with running(variant.kind, scale.tree) as server, measured(server) as load:
+    with variant.running() as server, measured(server) as load:
         speakers = [Member(number) for number in range(connections)]
         enter(load, server, wire, speakers)
         for number, speaker in enumerate(speakers):

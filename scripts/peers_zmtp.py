@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any
 
 import msgspec
 
 from scripts.chaos_process import Failed
+from scripts.peers_curve import Handshake, pair
 from scripts.peers_load import TEXT, Conn, Load, Setup
 from scripts.peers_wire import Member
 from zchat import codec
 from zchat.messages import Heartbeat, Hello, Join, Replies, Request, Send, Stamp, Welcome
 
-GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x01" + b"NULL".ljust(20, b"\0") + bytes(32)
+SIGNATURE = b"\xff" + bytes(8) + b"\x7f\x03\x01"
+GREETING, CURVE_GREETING = (SIGNATURE + name.ljust(20, b"\0") + bytes(32) for name in (b"NULL", b"CURVE"))
 
 ROOMY = 0xFFFFFFFF
 """A number that msgpack writes in the five bytes in which every send number is written here."""
@@ -30,20 +33,52 @@ def frame(body: bytes, flags: int = 0) -> bytes:
     return struct.pack(">BQ", flags | 2, len(body)) + body
 
 
-def opening(kind: bytes) -> bytes:
-    """All that a socket of a kind says before its first message."""
-    return GREETING + frame(b"\x05READY\x0bSocket-Type" + struct.pack(">I", len(kind)) + kind, 4)
+def metadata(kind: bytes) -> bytes:
+    """What a socket of a kind tells of itself."""
+    return b"\x0bSocket-Type" + struct.pack(">I", len(kind)) + kind
 
 
-def opened(load: Load, conn: Conn, kind: bytes) -> Setup:
+def opened(load: Load, conn: Conn, kind: bytes, number: int = 0) -> Setup:
     """The steps of opening a connection as a socket of a kind.
 
     libzmq ends a connection whose first message comes before it has sent its own READY, so that is waited for.
+
+    Args:
+        load: the load.
+        conn: the connection.
+        kind: of the socket.
+        number: the member's whose keys are used, where there are any.
     """
-    load.send(conn, opening(kind))
-    while len(conn.data) < len(GREETING) + 2 or len(conn.data) < len(GREETING) + 2 + conn.data[len(GREETING) + 1]:
+    curve = load.secrets.curve
+    if curve is None:
+        load.send(conn, GREETING + frame(b"\x05READY" + metadata(kind), 4))
+        yield from _greeted(conn)
+        yield from _command(conn)
+        return
+    shaken = Handshake(curve, keys(number), metadata(kind))
+    load.send(conn, CURVE_GREETING)
+    yield from _greeted(conn)
+    load.send(conn, frame(shaken.hello(), 4))
+    load.send(conn, frame(shaken.initiate((yield from _command(conn))), 4))
+    load.seal(conn, shaken.agreed((yield from _command(conn))))
+
+
+def _greeted(conn: Conn) -> Setup:
+    while conn.take(len(GREETING)) is None:
         yield conn
-    del conn.data[: len(GREETING) + 2 + conn.data[len(GREETING) + 1]]
+
+
+def _command(conn: Conn) -> Generator[Conn, None, bytes]:
+    """The body of the next command, which is short."""
+    while len(conn.data) < 2 or (whole := conn.take(2 + conn.data[1])) is None:
+        yield conn
+    return whole[2:]
+
+
+@lru_cache(maxsize=20_000)
+def keys(number: int) -> tuple[bytes, bytes]:
+    """A member's public key and secret one: each is a person of its own."""
+    return pair(b"bench %d" % number)
 
 
 def messages(conn: Conn) -> list[bytes]:
@@ -108,7 +143,7 @@ class Zchat:
             member.token or None,
             stamp,
         )
-        yield from opened(load, member.talk, b"DEALER")
+        yield from opened(load, member.talk, b"DEALER", number)
         self.ask(load, member, hello)
         yield from self._until(member, "welcome")
 
@@ -124,7 +159,7 @@ class Zchat:
         topics = [*(codec.room_topic(room) for room in member.rooms), fence]
         member.hear = load.open(port)
         member.hear.mate, member.talk.mate = member.talk, member.hear
-        yield from opened(load, member.hear, b"SUB")
+        yield from opened(load, member.hear, b"SUB", member.number)
         load.send(member.hear, b"".join(frame(b"\x01" + topic) for topic in topics))
         yield from self._until(member, "fenced")
         load.send(member.hear, frame(b"\0" + fence))

@@ -9,15 +9,19 @@ import importlib
 import json
 import re
 import socket
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
 import msgspec
 import pytest
+import zmq
+from zmq.utils import z85
 
 from zchat import codec
 from zchat.messages import Ack, Refused, Send, Stamp
@@ -34,14 +38,17 @@ def _part(name: str) -> Any:
     return importlib.import_module(f"scripts.{name}")
 
 
-compare, load, markdown, plot, report, servers, wire, workloads, zmtp = (
+cases, compare, curve, load, markdown, plot, report, sealed, servers, wire, workloads, zmtp = (
     _part(name)
     for name in (
+        "peers_cases",
         "compare_peers",
+        "peers_curve",
         "peers_load",
         "peers_markdown",
         "peers_plot",
         "peers_report",
+        "peers_sealed",
         "peers_servers",
         "peers_wire",
         "peers_workloads",
@@ -99,25 +106,57 @@ AMONG = {
     "mosquitto": {"W1", "W2", "W4", "W5"},
     "ngircd": {"W1", "W2", "W4", "W5"},
 }
-"""Who is put to which of them, if it is installed."""
+"""Who is put to which of them without encryption, if it is installed."""
+
+
+SEALED = {
+    "zchat CURVE": {"W1", "W2", "W3", "W4", "W5"},
+    "redis TLS": {"W1", "W2", "W4", "W5"},
+    "NATS TLS": {"W1", "W2", "W4", "W5"},
+    "redis-always TLS": {"W3", "W4"},
+    "redis-everysec TLS": {"W3"},
+    "jetstream TLS": {"W3"},
+}
+"""And with it, zchat with CURVE and those with TLS that can."""
 
 
 def test_zchat_and_whoever_is_there_with_every_workload_that_has_peers(tmp_path: Path) -> None:
-    found = measured(tmp_path, "--workload", ",".join(COMPARED), "--peers", ",".join(["threads", *INSTALLED]))
+    peers = ("--peers", ",".join(["threads", *INSTALLED]))
+    found = measured(tmp_path, "--only", "plain", "--workload", ",".join(COMPARED), *peers)
+    assert who(found, "zchat") == installed(AMONG)
+
+
+def test_zchat_with_curve_beside_others_with_tls(tmp_path: Path) -> None:
+    peers = ("--peers", ",".join(["threads", *INSTALLED]))
+    found = measured(tmp_path, "--only", "encrypted", "--workload", ",".join(COMPARED), *peers)
+    assert who(found, "zchat CURVE") == installed(SEALED)
+
+
+def who(found: list[dict[str, Any]], ours: str) -> dict[str, set[str]]:
+    """The workloads of each variant, all of whose figures are there, and compared to ours."""
     heard: dict[str, set[str]] = {}
     for one in found:
         for variant, rounds in one["rounds"].items():
             heard.setdefault(variant, set()).add(one["workload"])
             assert len(rounds) == 1
             assert set(rounds[0]) >= COMPARED[one["workload"]]
-        assert set(one["ratios"]["zchat"]) == {name for name in one["rounds"] if not name.startswith("zchat")}
+        assert set(one["ratios"][ours]) == {name for name in one["rounds"] if not name.startswith("zchat")}
+    return heard
+
+
+def installed(among: dict[str, set[str]]) -> dict[str, set[str]]:
+    """Those that can be put to something here."""
     missing = set(servers.PACKAGES) - set(INSTALLED)
-    gone = {name for name in AMONG if {"jetstream": "nats"}.get(name, name.partition("-")[0]) in missing}
-    assert heard == {name: among for name, among in AMONG.items() if name not in gone}
+
+    def package(variant: str) -> str:
+        name = variant.removesuffix(" TLS").lower()
+        return "nats" if name == "jetstream" else name.partition("-")[0]
+
+    return {name: workloads for name, workloads in among.items() if package(name) not in missing}
 
 
 def test_growth_is_told_beside_the_smallest(tmp_path: Path) -> None:
-    found = measured(tmp_path, "--workload", "W6", "--peers", "threads")
+    found = measured(tmp_path, "--only", "plain", "--workload", "W6", "--peers", "threads")
     assert [one["case"] for one in found] == ["rooms", "history", "subscriptions"]
     for one in found:
         first, second = one["rounds"].values()
@@ -125,24 +164,65 @@ def test_growth_is_told_beside_the_smallest(tmp_path: Path) -> None:
         assert second[0]["ratio"] >= 0
 
 
+def test_growth_is_told_beside_the_smallest_of_the_same_kind(tmp_path: Path) -> None:
+    grown, _, _ = cases.cases(["W6"], cases.Field([], other=tmp_path, other_curve=True), workloads.SMOKE, None)
+    cost = {
+        "2 rooms": 1.0,
+        "other 2 rooms": 2.0,
+        "12 rooms": 5.0,
+        "other 12 rooms": 6.0,
+        "2 rooms CURVE": 4.0,
+        "other 2 rooms CURVE": 8.0,
+        "12 rooms CURVE": 2.0,
+        "other 12 rooms CURVE": 4.0,
+    }
+    case = replace(grown, run=lambda variant: {"cpu_us_per_message": cost[variant.name]})
+    [one] = compare.measure([case], None, workloads.SMOKE)
+    ratios = {name: rounds[0]["ratio"] for name, rounds in one.rounds.items()}
+    assert list(ratios.values()) == [1.0, 1.0, 5.0, 3.0, 1.0, 1.0, 0.5, 0.5]
+    assert list(ratios) == list(cost)
+
+
+def test_what_encrypts_has_fewer_rounds_unless_more_are_asked_for() -> None:
+    [case] = cases.cases(["W2"], cases.Field(["redis"]), workloads.SMOKE, None)
+    case = replace(case, run=lambda _variant: {"p50_us": 1.0})
+    scale = replace(workloads.SMOKE, rounds=3, sealed_rounds=2)
+    for asked, rounds in ((None, [3, 3, 2, 2]), (4, [4, 4, 4, 4])):
+        [one] = compare.measure([case], asked, scale)
+        assert {name: len(found) for name, found in one.rounds.items()} == dict(
+            zip(["zchat", "redis", "zchat CURVE", "redis TLS"], rounds, strict=True)
+        )
+
+
 def test_storm_command_line_and_library(tmp_path: Path) -> None:
-    storm, helped, sent, says, hears = measured(tmp_path, "--workload", "W7,W8,W9", "--peers", "threads")
-    assert storm["rounds"]["zchat"][0]["recovered_s"] > 0
-    for one in (helped, sent):
-        assert one["rounds"]["zchat"][0]["cpu_ms"] > 0
-    for one in (says, hears):
-        assert one["rounds"]["zchat"][0]["messages_per_s"] > 0
+    found = measured(tmp_path, "--workload", "W7,W8,W9", "--peers", "threads")
+    wanted = ["recovered_s", "cpu_ms", "cpu_ms", "messages_per_s", "messages_per_s"]
+    for one, figure in zip(found, wanted, strict=True):
+        assert {name: rounds[0][figure] > 0 for name, rounds in one["rounds"].items()} == (
+            {"zchat": True} if one["case"] == "zchat --help" else {"zchat": True, "zchat CURVE": True}
+        )
 
 
 def test_chart_and_tables_are_written(tmp_path: Path) -> None:
     chart, tables = tmp_path / "chart.svg", tmp_path / "tables.md"
-    given = ("--workload", "W4", "--peers", "threads", "--plot", str(chart), "--markdown", str(tables))
+    given = (
+        "--only",
+        "plain",
+        "--workload",
+        "W4",
+        "--peers",
+        "threads",
+        "--plot",
+        str(chart),
+        "--markdown",
+        str(tables),
+    )
     said, _ = run(tmp_path / "temporary", *given)
     assert said.startswith("W4 one room of ten, one message under way: latency\n")
     assert "threads" in "".join(ElementTree.fromstring(chart.read_text()).itertext())  # noqa: S314  # made just now
     section = tables.read_text()
     assert "### W4: one room of ten" in section
-    assert "scripts/compare_peers.py --workload W4 --peers threads --smoke\n" in section
+    assert "scripts/compare_peers.py --workload W4 --peers threads --only plain --smoke\n" in section
     assert str(tmp_path) not in section
 
 
@@ -152,6 +232,7 @@ def test_chart_and_tables_are_written(tmp_path: Path) -> None:
         ("--workload", "W0"),
         ("--peers", "icq"),
         ("--rounds", "0"),
+        ("--only", "some"),
         ("--quick",),
         ("--plot", "/nowhere/at/all.svg"),
         ("--tree", "/"),
@@ -169,13 +250,26 @@ def test_a_broker_that_does_not_start_is_told_in_one_line(tmp_path: Path) -> Non
     (broken / "__main__.py").write_text("raise SystemExit('no broker today')")
     tree = ("--workload", "W4", "--peers", "threads", "--tree", str(broken.parent))
     _, complaints = run(tmp_path / "temporary", *tree, expected=1)
-    assert complaints == "compare_peers: W4 latency, zchat: zchat does not start: no broker today\n"
+    assert complaints == "compare_peers: W4 latency, other zchat: zchat does not start: no broker today\n"
 
 
 def test_who_is_not_installed_is_left_out(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setattr(compare, "program", lambda _name: None)
     assert compare.present(["redis", "threads"]) == ["threads"]
     assert capsys.readouterr().err == "compare_peers: no redis here, it is left out: apt-get install redis-server\n"
+
+
+def test_encryption_that_is_not_there_is_left_out(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(compare, "program", lambda _name: None)
+    monkeypatch.setattr(compare, "sodium", lambda: None)
+    found = compare.field(compare.parser().parse_args(["--peers", "threads"]))
+    assert (found.plain, found.curve, found.tls) == (True, False, False)
+    assert [line.partition(" left out: ")[2] for line in capsys.readouterr().err.splitlines()] == [
+        "apt-get install libsodium23",
+        "apt-get install openssl",
+    ]
 
 
 # The load ------------------------------------------------------------------------------------------------------------
@@ -226,6 +320,95 @@ def test_an_end_is_noticed(far: tuple[Any, Any, socket.socket]) -> None:
     list(made.ready(5.0))
     with pytest.raises(load.Cut):
         made.count(conn)
+
+
+# Encryption ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bound() -> Iterator[tuple[Any, zmq.Socket[bytes]]]:
+    """A load with a connection to an XPUB with CURVE, and that socket."""
+    with zmq.Context() as context, context.socket(zmq.XPUB) as end:
+        public, end.curve_secretkey = zmq.curve_keypair()
+        end.curve_server, end.linger = True, 0
+        port = end.bind_to_random_port("tcp://127.0.0.1")
+        made = load.Load(secrets=sealed.Secrets(curve=z85.decode(public)))
+        conn = made.open(port)
+        made.run([zmtp.opened(made, conn, b"SUB")])
+        yield made, end
+        made.close()
+
+
+def test_frames_go_through_curve_as_they_are(bound: tuple[Any, zmq.Socket[bytes]]) -> None:
+    made, end = bound
+    [conn] = made.conns.values()
+    made.send(conn, b"".join(zmtp.frame(b"\x01" + topic) for topic in (b"a", b"b" * 300)))
+    assert [end.recv(), end.recv()] == [b"\x01a", b"\x01" + b"b" * 300]
+    sent = [b"a", b"", b"a" * 240, b"a" * 255, b"a" * 256, b"a" * 70_000, b"a"]
+    for body in sent:
+        end.send_multipart([b"a", body])
+    got: list[bytes] = []
+    while len(got) < 2 * len(sent):
+        for ready in made.ready(5.0):
+            made.take(ready)
+        got += zmtp.messages(conn)
+    assert got == [part for body in sent for part in (b"a", body)]
+
+
+class Piecemeal:
+    """A seal's input, a few bytes at a time."""
+
+    def __init__(self, seal: Any) -> None:
+        self.seal = seal
+        self.raw, self.plain = sealed.Space(100_000), sealed.Space(100_000)
+
+    def feed(self, came: bytes) -> bytes:
+        """What is said by bytes that came."""
+        stop = sealed.SLACK + len(self.seal.kept) + len(came)
+        self.raw.data[sealed.SLACK : stop] = self.seal.kept + came
+        return bytes(self.plain.data[: self.seal.open(self.raw, stop, self.plain, 0)])
+
+
+@pytest.mark.parametrize("size", [1, 7, 40, 1000])
+def test_curve_may_come_in_pieces(size: int) -> None:
+    shared = bytes(range(32))
+    said = b"".join(zmtp.frame(bytes([n]) * length) for n, length in enumerate((0, 10, 230, 255, 256, 3000)))
+    raw = curve.Curve(shared, b"CurveZMQMESSAGES").close(said)
+    pieces = Piecemeal(curve.Curve(shared))
+    assert b"".join(pieces.feed(raw[at : at + size]) for at in range(0, len(raw), size)) == said
+
+
+def test_what_curve_did_not_seal_is_not_taken() -> None:
+    shared = bytes(range(32))
+    raw = bytearray(curve.Curve(shared, b"CurveZMQMESSAGES").close(zmtp.frame(b"hello")))
+    raw[-1] ^= 1
+    with pytest.raises(load.Failed, match="does not open"):
+        Piecemeal(curve.Curve(shared)).feed(bytes(raw))
+
+
+@pytest.mark.skipif(not servers.program("openssl"), reason="openssl makes the certificate")
+@pytest.mark.parametrize("size", [1, 100, 50_000])
+def test_tls_may_come_in_pieces(tmp_path: Path, size: int) -> None:
+    tls = sealed.Tls(sealed.certify(tmp_path))
+    known = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    known.load_cert_chain(tmp_path / sealed.CERTIFICATE, tmp_path / sealed.KEY)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    server = known.wrap_bio(incoming, outgoing, server_side=True)
+    said, agreed = tls.agree(b"")
+    while True:
+        incoming.write(said)
+        try:
+            server.do_handshake()
+        except ssl.SSLWantReadError:
+            said, agreed = tls.agree(outgoing.read())
+        else:
+            break
+    assert agreed
+    assert server.write(load.TEXT * 400) == len(load.TEXT) * 400
+    raw, pieces = outgoing.read(), Piecemeal(tls)
+    assert b"".join(pieces.feed(raw[at : at + size]) for at in range(0, len(raw), size)) == load.TEXT * 400
+    incoming.write(tls.close(b"hello"))
+    assert server.read() == b"hello"
 
 
 # What is said --------------------------------------------------------------------------------------------------------
@@ -309,8 +492,8 @@ def found() -> Any:
 def test_ratios_are_of_the_same_round() -> None:
     one = found()
     assert one.ratios("zchat", "quick", "p50_us") == [2.0, 3.0]
-    assert one.best("p50_us") == "quick"
-    head, row = report.ratios_table(one)
+    assert one.best("zchat", "p50_us") == "quick"
+    [[head, row]] = report.ratios_tables(one)
     assert head == ["zchat / peer", "quick", "slow"]
     assert row[1:] == ["2.50 (2.00–3.00) *", "0.25 (0.01–0.50)"]
 
@@ -318,7 +501,22 @@ def test_ratios_are_of_the_same_round() -> None:
 def test_a_peer_that_costs_nothing_has_no_ratio() -> None:
     one = found()
     one.rounds["quick"] = [{"p50_us": 0.0}, {"p50_us": 0.0}]
-    assert report.ratios_table(one)[1][1] == "– *"
+    assert report.ratios_tables(one)[0][1][1] == "– *"
+
+
+def test_who_encrypts_is_compared_to_who_does() -> None:
+    one = found()
+    one.rounds |= {
+        "zchat CURVE": [{"p50_us": 40.0}],
+        "redis TLS": [{"p50_us": 80.0}],
+        "NATS TLS": [{"p50_us": 20.0}],
+        "other zchat": [{"p50_us": 1.0}, {"p50_us": 1.0}],
+    }
+    (head, row), (sealed_head, sealed_row) = report.ratios_tables(one)
+    assert head == ["zchat / peer", "quick", "slow", "other zchat"]
+    assert row[1:] == ["2.50 (2.00–3.00) *", "0.25 (0.01–0.50)", "20.00 (10.00–30.00)"]
+    assert sealed_head == ["zchat CURVE / peer", "redis TLS", "NATS TLS", "zchat"]
+    assert sealed_row[1:] == ["0.50", "2.00 *", "4.00"]
 
 
 def test_figures_are_medians_with_their_spread() -> None:
