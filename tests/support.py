@@ -5,9 +5,11 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import random
 import re
 import select
 import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -226,6 +228,22 @@ class Terminal:
         os.close(self.master)
 
 
+def lasting_port() -> int:
+    """A port that is free, as is the next, and that the system gives to nobody who connects: a broker that ends finds
+    it free again.
+    """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 8
+    while True:
+        port = 20_000 + worker * 1000 + 2 * random.randrange(500)
+        try:
+            with socket.socket() as one, socket.socket() as two:
+                one.bind(("127.0.0.1", port))
+                two.bind(("127.0.0.1", port + 1))
+                return port
+        except OSError:
+            continue
+
+
 class World:
     """Everything that a test starts, ended with it.
 
@@ -255,9 +273,12 @@ class World:
         return {**self.env, "XDG_STATE_HOME": other, "XDG_CONFIG_HOME": other}
 
     def broker(
-        self, *arguments: str, stdin: bool = False, bind: str = "tcp://127.0.0.1:0", within: Sequence[str] = ()
+        self, *arguments: str, stdin: bool = False, bind: str | None = None, within: Sequence[str] = ()
     ) -> Process:
-        """Starts a broker and waits until it listens; the clients of this world use it."""
+        """Starts a broker and waits until it listens; the clients of this world use it. One that was started without
+        `bind` may be started anew with its address.
+        """
+        bind = bind or f"tcp://127.0.0.1:{lasting_port()}"
         found = self.start("broker", "--bind", bind, *arguments, stdin=stdin, within=within)
         self.brokers.append(found)
         self.url = found.wait_out(r"listening on (tcp://\S+)\n").group(1)

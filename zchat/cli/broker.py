@@ -184,11 +184,11 @@ def _broker(wanted: Wanted, plan: Plan) -> int:
             if keys is not None and access.keys is not None:
                 at = door(access, bound.address, keys.public)
                 entrance = Entrance(at, access.keys, plan.folder or access.keys)
+            show = _show if (sys.stdout.isatty() if plan.show_chat is None else plan.show_chat) else None
+            server = Server(replace(settings, pub_port=bound.pub_port), store, bound, show, entrance)
         except BaseException:
             bound.close(0)
             raise
-        show = _show if (sys.stdout.isatty() if plan.show_chat is None else plan.show_chat) else None
-        server = Server(replace(settings, pub_port=bound.pub_port), store, bound, show, entrance)
         service = Service(server, wanted, plan, Console(sys.stdin.fileno()) if plan.console else None, notifier)
         try:
             service.heed_signals()

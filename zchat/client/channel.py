@@ -87,11 +87,12 @@ class Channel:
         if q == self._looking:
             self._looking = None
 
-    def put_off(self, q: int, now: float, delay: float) -> bool:
-        """A request was too much in too short a time, and is asked again; says whether it was one that was asked here.
+    def put_off(self, q: int, now: float, delay: float, *, slow: bool = True) -> bool:
+        """A request is to be asked again later; says whether it was one that was asked here.
 
         Args:
             delay: in seconds.
+            slow: whether it was too much in too short a time, so that the others have to wait, too.
         """
         request = self._unanswered.pop(q, None)
         if request is None:
@@ -99,7 +100,7 @@ class Channel:
         if q == self._looking:
             self._looking = None
             self._lookups.appendleft(request)
-        elif delay > SELDOM:
+        elif delay > SELDOM or not slow:
             # One after the other: as many as there are would be refused together again but for one.
             self._later.append((max(now, self._later[-1][0] if self._later else now) + delay, request))
             return True

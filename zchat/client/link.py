@@ -4,6 +4,7 @@ here.
 
 from __future__ import annotations
 
+import random
 import signal
 import struct
 from collections.abc import Iterator
@@ -187,7 +188,9 @@ class Link:
         # Both are closed: what was queued in the old DEALER would else go out before the new hello.
         self._shut(0)
         self.session.disconnected(why, now)
-        self._open_at, self._pause = now + self._pause, min(self._pause * 2, PAUSE[1])
+        # Not all at once, where a broker that has thousands of clients was started anew.
+        self._open_at = now + self._pause * random.uniform(0.5, 1.5)
+        self._pause = min(self._pause * 2, PAUSE[1])
 
     def _watch(self, now: float) -> None:
         monitor = self._monitor

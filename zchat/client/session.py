@@ -530,7 +530,7 @@ class Session:
         if self._beat_late is not None and failed.q == self._beat_q:
             self._beat_late, self._beat_due = None, now + delay
             return True
-        return self._channel.put_off(failed.q, now, delay)
+        return self._channel.put_off(failed.q, now, delay, slow=failed.code == errors.RateLimited.code)
 
     def _answer(self, item: Answer) -> None:
         self._rooms.left(item.q)
