@@ -189,7 +189,7 @@ class Link:
         self._shut(0)
         self.session.disconnected(why, now)
         # Not all at once, where a broker that has thousands of clients was started anew.
-        self._open_at = now + self._pause * random.uniform(0.5, 1.5)
+        self._open_at = now + self._pause * random.uniform(0.5, 1.5)  # noqa: S311  # nobody gains by guessing it
         self._pause = min(self._pause * 2, PAUSE[1])
 
     def _watch(self, now: float) -> None:
