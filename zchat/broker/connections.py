@@ -18,12 +18,17 @@ class Connection:
     Attributes:
         fd: its descriptor.
         address: where it comes from, for the log.
+        key: that it has shown; empty on plaintext.
         heard: bytes of what came over it, at least.
+        ended: whether it is known to have ended: what comes in its peer's name may be of another one, which claims the
+            same routing id.
     """
 
     fd: int
     address: str
+    key: bytes = b""
     heard: int = 0
+    ended: bool = False
 
 
 @dataclass(slots=True)
@@ -39,12 +44,14 @@ class Connections:
         """A peer's connection, if it sent something before."""
         return self._by_peer.get(peer)
 
-    def add(self, peer: bytes, fd: int) -> Connection:
-        """A peer sent its first frame over a descriptor."""
-        before = self._by_fd.pop(fd, None)
-        if before is not None:  # its end was told before its first frame was read
-            self._ended.append(before)
-        made = self._by_peer[peer] = Connection(fd, address_of(fd))
+    def add(self, peer: bytes, fd: int, key: bytes = b"") -> Connection:
+        """A peer sent its first frame over a descriptor.
+
+        Args:
+            key: that the connection has shown.
+        """
+        self.ended(fd)  # whoever had it: the end was told before the first frame was read
+        made = self._by_peer[peer] = Connection(fd, address_of(fd), key)
         self._by_fd[fd] = peer
         return made
 
@@ -62,6 +69,7 @@ class Connections:
         """
         peer = self._by_fd.pop(fd, None)
         if peer is not None:
+            self._by_peer[peer].ended = True
             self._ended.append(peer)
 
     def unreachable(self, peer: bytes) -> None:

@@ -227,16 +227,21 @@ class Server:
             except zmq.Again:
                 return True
             known = self._connections.get(peer)
-            if known is not None:
+            if known is not None and not known.ended:
                 frame = router.recv()
             else:
                 first = router.recv(copy=False)
                 frame = first.bytes
-                # What ended before this connection began is noted first: its descriptor may be this one's.
-                self._drain_monitors()
-                known = self._connections.add(peer, first.get(zmq.SRCFD))
-                if self._sockets.zap is not None:
-                    inputs.append(Met(peer, _key(first)))
+                key = _key(first) if self._sockets.zap is not None else b""
+                if known is None:
+                    # What ended before this connection began is noted first: its descriptor may be this one's.
+                    self._drain_monitors()
+                    known = self._connections.add(peer, first.get(zmq.SRCFD), key)
+                    if key:
+                        inputs.append(Met(peer, key))
+                elif known.key != key:  # another's, which claims the routing id of one that has ended
+                    cut(first.get(zmq.SRCFD))
+                    frame = b"\x90"  # nothing is asked
             size = FRAME_COST + len(frame)
             parts = 1
             while router.get(zmq.RCVMORE):
@@ -272,11 +277,20 @@ class Server:
                 fd = frame.get(zmq.SRCFD)
             except zmq.ZMQError:  # libzmq unsubscribes for a connection that has ended: its monitor tells
                 continue
-            if fd not in self._subscribers:
+            key = _key(frame) if self._sockets.zap is not None else b""
+            if self._subscribers.key(fd) is None:
                 self._drain_monitors()  # as for requests
-                key = _key(frame) if self._sockets.zap is not None else b""
-                if self._subscribers.add(fd, key) or not (self._sockets.zap is None or self._live(key)):
-                    log.warning("cut %s: it may not subscribe to anything, or not once more", cut(fd))
+                if self._subscribers.key(fd) is None and not self._subscribers.has_ended(fd):
+                    many = self._subscribers.add(fd, key)
+                    if many or not (self._sockets.zap is None or self._live(key)):
+                        log.warning("cut %s: it may not subscribe to anything, or not once more", cut(fd))
+            if self._subscribers.has_ended(fd):
+                continue
+            if (
+                self._subscribers.key(fd) != key
+            ):  # of two connections that had this descriptor in turn: let it come again
+                cut(fd)
+                continue
             if body[:1] == b"\0":
                 self._subscribers.unsubscribed(fd, len(body))
                 continue
@@ -297,6 +311,8 @@ class Server:
             for event, value in monitored(monitor):
                 if event == zmq.EVENT_ACCEPTED:
                     port.accepted(value, clock)
+                    if port is self._rooms_port:
+                        self._subscribers.begun(value)
                 elif event == zmq.EVENT_DISCONNECTED:
                     port.ended(value)
                     ended(value)

@@ -31,12 +31,15 @@ class Subscribers:
     _by_key: dict[bytes, set[int]] = field(default_factory=dict)
     _sizes: Counter[bytes] = field(default_factory=Counter)
     _ended: set[int] = field(default_factory=set)
+    _lost: list[bytes] = field(default_factory=list)  # fences of connections that are forgotten already
 
     def __len__(self) -> int:
         return len(self._by_fd)
 
-    def __contains__(self, fd: int) -> bool:
-        return fd in self._by_fd
+    def key(self, fd: int) -> bytes | None:
+        """The key of a connection; None if nothing came over it before."""
+        one = self._by_fd.get(fd)
+        return one.key if one is not None else None
 
     def add(self, fd: int, key: bytes) -> bool:
         """Something came over a connection for the first time; says whether it must be cut.
@@ -96,34 +99,46 @@ class Subscribers:
         """Bytes of what came, by descriptor."""
         return {fd: one.heard for fd, one in self._by_fd.items()}
 
+    def begun(self, fd: int) -> None:
+        """Another connection has that descriptor from now on."""
+        if fd in self._ended:
+            self._forget(fd)
+
     def ended(self, fd: int) -> None:
         """The connection over that descriptor ended. What it subscribed to before may still be read."""
         self._ended.add(fd)
 
+    def has_ended(self, fd: int) -> bool:
+        """Whether what comes over that descriptor is of a connection that has ended."""
+        return fd in self._ended
+
     @property
     def ending(self) -> bool:
         """Whether there is something for `take_ended`."""
-        return bool(self._ended)
+        return bool(self._ended or self._lost)
 
     def take_ended(self) -> list[bytes]:
         """The fences of connections that ended, unless they came over another one since; call it when everything that
         was subscribed has been read. They are forgotten.
         """
-        found = []
-        for fd in self._ended:
-            one = self._by_fd.pop(fd, None)
-            if one is None:
-                continue
-            if one.fence is not None and self._by_fence.get(one.fence) == fd:
-                del self._by_fence[one.fence]
-                found.append(one.fence)
-            self._sizes[one.key] -= one.size
-            if not self._sizes[one.key]:
-                del self._sizes[one.key]
-            if one.key:
-                mine = self._by_key[one.key]
-                mine.discard(fd)
-                if not mine:
-                    del self._by_key[one.key]
-        self._ended.clear()
+        for fd in list(self._ended):
+            self._forget(fd)
+        found, self._lost = self._lost, []
         return found
+
+    def _forget(self, fd: int) -> None:
+        self._ended.discard(fd)
+        one = self._by_fd.pop(fd, None)
+        if one is None:
+            return
+        if one.fence is not None and self._by_fence.get(one.fence) == fd:
+            del self._by_fence[one.fence]
+            self._lost.append(one.fence)
+        self._sizes[one.key] -= one.size
+        if not self._sizes[one.key]:
+            del self._sizes[one.key]
+        if one.key:
+            mine = self._by_key[one.key]
+            mine.discard(fd)
+            if not mine:
+                del self._by_key[one.key]
