@@ -4,6 +4,7 @@ not theirs.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import msgspec
@@ -13,8 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from zchat import codec, errors, names
+from zchat.address import Address
+from zchat.broker.admission import Door, Mode
 from zchat.broker.commands import TABLE
-from zchat.broker.inputs import Announce, FenceMoved, Gone, Received
+from zchat.broker.inputs import Announce, FenceMoved, Gone, Met, Received
 from zchat.broker.sessions import Session
 from zchat.messages import VERSION, Failed, Hello, Numbered, Private, Refused, Request, Stamp, Welcome
 
@@ -96,7 +99,7 @@ class Hostile(RuleBasedStateMachine):
         self.dialogue = Dialogue(**LIMITS)
         self.hub = self.dialogue.hub
         self.cut: set[bytes] = set()
-        self.next: dict[bytes, int] = {}
+        self.met: dict[bytes, bytes] = {}
 
     def _turn(self, *inputs: Any, after: float = 0.0) -> None:
         begun = set(self.hub.sessions._peers)
@@ -112,8 +115,6 @@ class Hostile(RuleBasedStateMachine):
                 welcomed = welcomed or isinstance(item, Welcome)
                 if not welcomed:
                     assert isinstance(item, Failed | Refused), f"a stranger hears {item}"
-                if isinstance(item, Welcome):
-                    self.next[peer] = item.last
                 if isinstance(item, Private):
                     self._may_read(now.get(peer), item)
 
@@ -153,6 +154,7 @@ class Hostile(RuleBasedStateMachine):
     def goes(self, peer: bytes) -> None:
         self._turn(Gone(peer))
         self.cut.discard(peer)
+        self.met.pop(peer, None)
         assert self.hub.sessions.at(peer) is None
 
     @rule(seconds=st.sampled_from([0.1, 1.0, 3.0, 8.0]))
@@ -185,15 +187,16 @@ class Hostile(RuleBasedStateMachine):
 
     @invariant()
     def a_name_has_one_person(self) -> None:
-        live = [one for one in self.hub.sessions._tokens.values() if one.name is not None]
+        known, here = self.hub.names._known, Counter[str]()
+        for one in self.hub.sessions._tokens.values():
+            if one.name is not None:
+                here[names.same(one.name)] += 1
+                assert known[names.same(one.name)].person == one.person
+        assert here == self.hub.names._here
         looks: dict[str, bytes] = {}
-        for one in live:
-            assert one.name is not None
-            holder = self.hub.names._held[names.same(one.name)]
-            assert holder.person == one.person
-            for look in names.looks(one.name):
-                assert looks.setdefault(look, one.person) == one.person, f"{one.name} looks like another's"
-        assert sum(holder.sessions for holder in self.hub.names._held.values()) == len(live)
+        for name in known.values():
+            for look in names.looks(name.name):
+                assert looks.setdefault(look, name.person) == name.person, f"{name.name} looks like another's"
 
     @invariant()
     def rosters_hold_who_is_there(self) -> None:
@@ -218,7 +221,54 @@ class Hostile(RuleBasedStateMachine):
         assert not hub._hellos
 
 
-TestHostile = Hostile.TestCase
-TestHostile.settings = settings(
+KEYS = [bytes([number]) * 32 for number in range(1, 6)]
+"""Of connections; the first is an owner's, the second a moderator's."""
+
+
+class Guarded(Hostile):
+    """The same where everybody has a key, and few may come in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        door = Door(Address("localhost", 5555), b"b" * 32, Mode.INVITE, {KEYS[0]: "owner", KEYS[1]: "moderator"})
+        self.dialogue = Dialogue(door=door, **LIMITS, max_accounts=4, max_keys_person=2, max_links_person=3)
+        self.hub = self.dialogue.hub
+
+    @rule(peer=st.sampled_from(PEERS), key=st.sampled_from([*KEYS[:2], *KEYS]))
+    def shows_a_key(self, peer: bytes, key: bytes) -> None:
+        if peer not in self.met:
+            self.met[peer] = key
+            self._turn(Met(peer, key))
+
+    @rule(peer=st.sampled_from(PEERS), secret=st.integers(1, 60))
+    def comes_by_a_link(self, peer: bytes, secret: int) -> None:
+        """The hub's secrets are numbers here, so that some are found."""
+        own = SECRETS[0]
+        self._turn(Received(peer, [Hello(1, VERSION, None, own, own, own, invite=secret.to_bytes(16, "big"))]))
+
+    @invariant()
+    def everybody_is_who_the_key_says(self) -> None:
+        admission = self.hub.admission
+        assert admission is not None
+        for one in self.hub.sessions._tokens.values():
+            assert one.person == admission.person(one.key)
+            assert admission.role(one.person), "who may not come in is here"
+            if one.peer is not None:
+                assert self.met.get(one.peer) == one.key
+
+    @invariant()
+    def links_and_accounts_are_bounded(self) -> None:
+        admission = self.hub.admission
+        assert admission is not None
+        assert len(admission._accounts) <= 4
+        assert all(len(keys) <= 2 for keys in admission._keys.values())
+        makers = Counter(invite.by for invite in admission._invites.values())
+        assert all(count <= 3 for count in makers.values())
+
+
+BRIEF = settings(
     max_examples=40, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck), derandomize=True
 )
+
+TestHostile, TestGuarded = Hostile.TestCase, Guarded.TestCase
+TestHostile.settings = TestGuarded.settings = BRIEF
