@@ -30,6 +30,7 @@ if __name__ == "__main__":
 try:
     from scripts.chaos_flip import flip
     from scripts.chaos_full import disk
+    from scripts.chaos_hostile import ROWS, hostile
     from scripts.chaos_kill import kill
     from scripts.chaos_net import net
     from scripts.chaos_power import power
@@ -52,6 +53,7 @@ PROFILES: dict[str, Callable[[Run], None]] = {
     "soak": soak,
     "net": net,
     "clock": clock,
+    "hostile": hostile,
 }
 """What is broken: how it is done is told in the function's file."""
 
@@ -60,6 +62,9 @@ SHOWN = 20
 
 OVERTIME = 300.0
 """Seconds beyond those asked for after which a run is given up, whatever it waits for."""
+
+HOSTILE = 7200.0
+"""Seconds that the hostile profile may take in addition, at the table's scale."""
 
 
 def number(kind: type[int] | type[float], low: float) -> Callable[[str], float]:
@@ -75,6 +80,14 @@ def number(kind: type[int] | type[float], low: float) -> Callable[[str], float]:
         return value
 
     return convert
+
+
+def rows(given: str) -> tuple[int, ...]:
+    """The rows of the hostile profile that are named, out of the command line."""
+    try:
+        return tuple(one for one in map(int, given.split(",")) if ROWS[one] is not None)
+    except (ValueError, KeyError):
+        raise argparse.ArgumentTypeError(f"{given!r} names no row: there are {', '.join(map(str, ROWS))}") from None
 
 
 def parser() -> argparse.ArgumentParser:
@@ -103,6 +116,20 @@ def parser() -> argparse.ArgumentParser:
         help="seconds that a restarted broker may take to serve, in kill (2)",
     )
     made.add_argument("--copies", type=several, default=500, metavar="N", help="that are damaged, in flip (500)")
+    made.add_argument(
+        "--scale",
+        type=number(float, 1e-6),
+        default=1.0,
+        metavar="X",
+        help="of what a hostile one does (1)",
+    )
+    made.add_argument(
+        "--rows",
+        type=rows,
+        default=(),
+        metavar="N,N",
+        help=f"of what a hostile one does: some of {', '.join(map(str, ROWS))} (all)",
+    )
     made.add_argument("--seed", type=int, default=1, metavar="N", help="of all that is decided by chance (1)")
     made.add_argument(
         "--broker", type=Path, metavar="SCRIPT", help="a Python script that is run as the broker in place of zchat"
@@ -116,6 +143,8 @@ def table(found: dict[str, Any]) -> str:
     """The report for people to read."""
 
     def show(value: Any) -> str:
+        if isinstance(value, dict) and "passed" in value:
+            return f"{'pass' if value['passed'] else 'FAIL'}  {value['figure']}"
         return f"{value:,}" if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
 
     return "\n".join(f"{name.replace('_', ' '):<26} {show(value)}" for name, value in found.items())
@@ -137,7 +166,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for one in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(one, _interrupt)
     signal.signal(signal.SIGALRM, _give_up)
-    signal.setitimer(signal.ITIMER_REAL, 2 * options.seconds + OVERTIME)
+    lasting = 2 * options.seconds + (HOSTILE * options.scale if options.profile == "hostile" else 0.0)
+    signal.setitimer(signal.ITIMER_REAL, lasting + OVERTIME)
     try:
         with begun(options) as run:
             PROFILES[options.profile](run)

@@ -38,6 +38,8 @@ class Options:
         serving: seconds that a restarted broker may take to serve.
         copies: that are damaged.
         broker: a script in place of zchat.
+        scale: of what a hostile one does; 1 is that of the table.
+        rows: of the table, where not all are asked for.
     """
 
     profile: str
@@ -50,6 +52,8 @@ class Options:
     serving: float
     copies: int
     broker: Path | None = None
+    scale: float = 1.0
+    rows: tuple[int, ...] = ()
 
 
 class Skipped(Exception):

@@ -89,7 +89,7 @@ def looks(name: str) -> frozenset[str]:
 
     UTS #39 compares spellings; here case means nothing, so one name has several readings. ``I`` looks like
     ``l`` and is the capital of ``i``: ``Ian`` must clash with ``lan`` and with ``ian``, though those two are
-    strangers. Hence three skeletons: of the name as shown, in small letters, and in capitals with each I (of
+    strangers. Hence several skeletons: of the name as shown, in small letters, and in capitals with each I (of
     any script) taken for the ``i`` that it is a capital of. Not found is what merely looks like another name
     in capitals, as ``KAl`` does for ``kai``.
 
@@ -97,7 +97,7 @@ def looks(name: str) -> frozenset[str]:
         name: a name that `person` returned.
 
     Returns:
-        One to three keys; never shown.
+        One to four keys; never shown.
     """
     return _looks(name)
 
@@ -168,7 +168,8 @@ def _looks(name: str) -> frozenset[str]:
     # A capital drawn as l is a capital I, be it Latin, Greek, Cyrillic or palochka.
     capitals = unicodedata.normalize("NFD", name.upper())
     small_i = "".join(c.casefold() if prototype.get(c) == "l" else c for c in capitals)
-    return frozenset(map(_skeleton, (name, name.casefold(), small_i)))
+    # Cherokee folds to capitals, which look like something else than its small letters.
+    return frozenset(map(_skeleton, (name, name.casefold(), name.lower(), small_i)))
 
 
 def _skeleton(text: str) -> str:
@@ -208,4 +209,5 @@ def _prototypes() -> dict[str, str]:
         (other,) = others
         if len(stars[other]) > 1 or (-len(other), other) < (-len(c), c):
             prototypes[c] = other
+    prototypes["\u2502"] = "l"  # what NFKC makes of U+FFE8, which the data has look like l: it does so still
     return prototypes

@@ -28,15 +28,19 @@ def _part(name: str) -> Any:
     return importlib.import_module(f"scripts.{name}")
 
 
-chaos, disk, flip, kill, log, power, trace, times = (
+chaos, disk, flip, hostile_names, kill, log, mutate, power, scene, seeds, trace, times = (
     _part(name)
     for name in (
         "chaos",
         "chaos_disk",
         "chaos_flip",
+        "chaos_hostile_names",
         "chaos_kill",
         "chaos_log",
+        "chaos_hostile_mutate",
         "chaos_power",
+        "chaos_hostile_scene",
+        "chaos_hostile_seeds",
         "chaos_trace",
         "chaos_time",
     )
@@ -140,6 +144,34 @@ def test_a_broker_that_does_not_wait_for_the_disk_is_found_out(tmp_path: Path) -
     assert re.search(r"\(dropped\): room\d ends \d+ events before \d+, of which somebody was told", said)
 
 
+def test_a_hostile_one_harms_nobody(tmp_path: Path) -> None:
+    found, said = run(tmp_path, "--profile", "hostile", "--rows", "7,16", "--scale", "0.002")
+    assert said == ""
+    lines = {name: told for name, told in found.items() if name[0].isdigit()}
+    assert len(lines) > 15
+    assert all(told["passed"] for told in lines.values())
+    assert found["faults"] == 0
+    assert {name.split()[0] for name in lines} == {"7", "16"}
+
+
+CREDULOUS = '''
+"""A broker that lets anybody be anybody."""
+from zchat.broker.people import Names
+
+Names._owned = lambda self, key: None
+'''
+
+
+def test_a_broker_that_lets_anybody_be_anybody_is_found_out(tmp_path: Path) -> None:
+    broker = tmp_path / "credulous.py"
+    broker.write_text(CREDULOUS + RUNS)
+    arguments = ("--profile", "hostile", "--rows", "16", "--scale", "0.01", "--broker", str(broker))
+    found, said = run(tmp_path, *arguments, expected=1)
+    assert not found["16 confusable names"]["passed"]
+    assert not found["16 stolen hellos and tokens"]["passed"]
+    assert "row 16, confusable names: " in said
+
+
 def test_interrupted_it_leaves_nothing_behind(tmp_path: Path) -> None:
     command = [sys.executable, str(SCRIPT), *SMALL, "--seconds", "50"]
     env = {"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
@@ -163,7 +195,9 @@ def test_what_cannot_be_done_here_is_skipped_and_says_so(
         assert capsys.readouterr().err.startswith("chaos: skipped: ")
 
 
-@pytest.mark.parametrize("arguments", [("--seconds", "0"), ("--profile", "peace"), ("--rate", "nan")])
+@pytest.mark.parametrize(
+    "arguments", [("--seconds", "0"), ("--profile", "peace"), ("--rate", "nan"), ("--rows", "7,8,99"), ("--rows", "x")]
+)
 def test_usage(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         chaos.main(arguments)
@@ -413,6 +447,60 @@ def test_damage_is_done_to_one_file_and_told(tmp_path: Path) -> None:
         changed = [path.name for path in tmp_path.iterdir() if path.read_bytes() not in (bytes(10_000), b"1")]
         assert changed == [what.split()[0]]
     assert len(told) == 4
+
+
+# Hostile --------------------------------------------------------------------------------------------------------------
+
+
+def test_what_is_damaged_is_the_same_for_the_same_seed() -> None:
+    good = seeds.streams()
+
+    def made(seed: int) -> list[Any]:
+        random = Random(seed)
+        return [mutate.stream(random, one, other) for one in good.values() for other in good.values()]
+
+    assert made(1) == made(1)
+    assert made(1) != made(2)
+    changed = [one.whole for one in made(1) if one.whole not in {each.whole for each in good.values()}]
+    assert len(set(changed)) > len(good) * len(good) // 2
+    assert max(map(len, changed)) <= 2 * mutate.LONGEST
+
+
+def test_most_damaged_requests_can_be_looked_at() -> None:
+    from zchat import codec, errors
+
+    random, kinds, read, unread = Random(1), seeds.requests(), set(), 0
+    for n in range(3000):
+        frame = mutate.frame(random, [mutate.request(random, random.choice(kinds), n)])
+        try:
+            items = codec.decode_requests(frame)
+        except errors.Undecodable:
+            unread += 1
+            continue
+        read |= {type(one) for one in items}
+    assert {type(one) for one in kinds} <= read
+    assert codec.Malformed in read
+    assert 300 < unread < 2000
+
+
+def test_lookalikes_pass_for_the_names_that_they_are_made_of() -> None:
+    from itertools import islice
+
+    made = list(islice(hostile_names.confusables(Random(1), ["alice"]), 300))
+    assert "alice" not in made
+    assert hostile_names.passes_for("\u0430lice", ["alice"])
+    assert hostile_names.passes_for("ALICE", ["alice"])
+    assert hostile_names.passes_for("com", ["corn"])
+    assert not hostile_names.passes_for("alicia", ["alice"])
+    assert sum(hostile_names.passes_for(one, ["alice"]) for one in made) > 100
+
+
+def test_what_99_of_100_stay_below() -> None:
+    assert scene.p99([]) == float("inf")
+    assert scene.p99([1.0]) == 1.0
+    assert scene.p99([float(n) for n in range(100)]) == 99.0
+    assert scene.p99([float(n) for n in range(1000)]) == 990.0
+    assert scene.Heard({"talk": [1.0]}, {"talk": ["no answer"]}).p99() == float("inf")
 
 
 def test_a_slope() -> None:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import random
 import secrets
 import socket
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import pytest
 import zmq
 from wires import GREETING, Broker, Client, Raw, Wires, eventually, frame, ready
 
-from zchat import codec
+from zchat import codec, errors
 from zchat.broker.connections import Connections
 from zchat.broker.inputs import Announce
 from zchat.messages import (
@@ -502,3 +504,50 @@ def test_a_descriptor_that_is_closed_has_no_address() -> None:
     known.add(b"bob", 999_999)
     known.cut(b"bob")
     assert known.address(b"bob") == ""
+
+
+# What once was a find, and one of each kind -----------------------------------------------------------------------
+
+CORPUS = Path(__file__).parent / "corpus"
+
+
+@pytest.mark.parametrize("way", ["in one piece", "byte by byte", "and a reset"])
+def test_the_corpus_of_streams(wires: Wires, broker: Broker, honest: Client, way: str) -> None:
+    files = [path for path in sorted(CORPUS.iterdir()) if not path.name.startswith("frame-")]
+    assert len(files) > 25
+    for path in files:
+        raw = wires.raw(broker, path.name.partition("-")[0])
+        data = path.read_bytes()
+        if way == "byte by byte":
+            for at in range(min(len(data), 150)):
+                raw.sends(data[at : at + 1])
+        raw.sends(data[150:] if way == "byte by byte" else data)
+        raw.resets() if way == "and a reset" else raw.close()
+    honest.chats()
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_the_corpus_of_frames(wires: Wires, broker: Broker, honest: Client, known: bool) -> None:
+    files = sorted(CORPUS.glob("frame-*.bin"))
+    assert len(files) > 60
+    for q, path in enumerate(files):
+        stranger = wires.stranger(broker, None)
+        if known:
+            stranger.hello()
+        stranger.dealer.send(path.read_bytes())
+        stranger.asks(Ping(1000 + q))
+        while getattr(stranger.hears(object), "q", 0) != 1000 + q:
+            pass
+        stranger.close()
+    honest.chats()
+
+
+def test_what_cannot_be_read_is_not_kept(wires: Wires, broker: Broker, honest: Client) -> None:
+    # What is raised holds the frames that it went through, and these hold the request: once, each was kept for ever.
+    unreadable = frame((CORPUS / "frame-unreadable-leak.bin").read_bytes())
+    raw = opened(wires, broker, "eve")
+    for _ in range(10):
+        raw.sends(unreadable)
+        assert len(raw.replies()) == 200
+    honest.chats()
+    assert sum(isinstance(one, errors.Refusal) for one in gc.get_objects()) < 500

@@ -102,7 +102,9 @@ def execute(hub: Hub, peer: bytes, session: Session | None, requests: Sequence[R
     if hub.rates.limits is not None and (type(request) is not Send or session is None or session.name is None):
         _count(hub, peer, session, requests)
     if isinstance(request, Malformed):
-        raise request.problem
+        # A new one: what is raised holds its frames, and these hold the request. Such a ring is never let go, for the
+        # garbage collector does not look into a Value.
+        raise type(request.problem)(str(request.problem))
     if isinstance(request, Hello):
         sessions.hello(hub, peer, request)
         return
