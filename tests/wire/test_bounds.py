@@ -14,7 +14,7 @@ from zchat.messages import Hello, Ping, Pong, Welcome
 
 
 def test_who_says_no_hello_is_cut(wires: Wires) -> None:
-    broker = wires.broker(hello_wait=0.2, fence_wait=0.2)
+    broker = wires.broker(hello_wait=0.2)
     honest = wires.client(broker, "ann")
     silent, spoken = wires.raw(broker), wires.raw(broker)
     silent.handshake("DEALER")

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable
+from typing import Generic, TypeVar
 
 from zchat import errors, names
 from zchat.broker.turn import Turn
 from zchat.messages import Value
 from zchat.store.base import KnownName
+
+K = TypeVar("K")
 
 DAY_MS = 86_400_000
 
@@ -26,6 +29,28 @@ class Seen(Value, frozen=True):
     ms: int
 
 
+class _Several(Generic[K]):
+    """Some names for each of very many, of which nearly all have one: tuples take a third of the memory of sets."""
+
+    def __init__(self) -> None:
+        self._some: dict[K, tuple[str, ...]] = {}
+
+    def of(self, whom: K) -> tuple[str, ...]:
+        return self._some.get(whom, ())
+
+    def add(self, whom: K, name: str) -> None:
+        before = self._some.get(whom, ())
+        if name not in before:
+            self._some[whom] = (*before, name)
+
+    def remove(self, whom: K, name: str) -> None:
+        left = tuple(one for one in self._some[whom] if one != name)
+        if left:
+            self._some[whom] = left
+        else:
+            del self._some[whom]
+
+
 class Names:
     """Whose each name is. A name belongs to the person who took it first, as does everything that looks like it, also
     while that person is away.
@@ -41,10 +66,10 @@ class Names:
         self._known = {one.key: one for one in known}
         self._forgotten = forgotten
         self._here: dict[str, int] = {}  # sessions that go by it now, by key
-        self._of: dict[bytes, dict[str, None]] = {}  # keys of a person's names
+        self._of: _Several[bytes] = _Several()  # keys of a person's names
         for one in self._known.values():
-            self._of.setdefault(one.person, {})[one.key] = None
-        self._by_look: dict[str, set[str]] | None = None  # look: keys of names with it; made when it is needed
+            self._of.add(one.person, one.key)
+        self._by_look: _Several[str] | None = None  # look: keys of names with it; made when it is needed
         self._unsaved: dict[str, KnownName | None] = {}  # None for what is nobody's any more
         self._due = float("inf")
         self._sorted: list[KnownName] | None = None
@@ -76,7 +101,7 @@ class Names:
                 alike = self._owned(other)
                 if alike is not None and alike.person != person:
                     raise errors.NameTaken(f"the name {name} looks like one that is taken: choose another")
-            if len(self._of.get(person, ())) >= self._turn.settings.max_names_person:
+            if len(self._of.of(person)) >= self._turn.settings.max_names_person:
                 raise errors.LimitReached("as many names as the broker keeps for one person: go by one of yours")
             self._make_room()
         shown = owned.name if owned is not None else name
@@ -103,7 +128,7 @@ class Names:
     def give_up(self, person: bytes) -> None:
         """A person does not come back: the names get free in a while."""
         until = self._turn.now.ms + RESERVED_DAYS * DAY_MS
-        for key in self._of.get(person, ()):
+        for key in self._of.of(person):
             known = self._known[key]
             self._note(KnownName(key, known.name, person, known.until or until, known.seen))
 
@@ -124,7 +149,7 @@ class Names:
 
     def called(self, person: bytes) -> str:
         """What a person is called, here or not; empty if nobody knows."""
-        mine = [self._known[key] for key in self._of.get(person, ())]
+        mine = [self._known[key] for key in self._of.of(person)]
         return max(mine, key=lambda one: (one.until == 0, one.seen)).name if mine else ""
 
     def seen(self, after: str, limit: int) -> tuple[list[Seen], bool]:
@@ -153,24 +178,24 @@ class Names:
     def _alike(self, name: str) -> set[str]:
         """The names that look like one."""
         if self._by_look is None:
-            self._by_look = {}
+            self._by_look = _Several()
             for known in self._known.values():
                 self._index(known)
-        return {key for look in names.looks(name) for key in self._by_look.get(look, ())}
+        return {key for look in names.looks(name) for key in self._by_look.of(look)}
 
     def _index(self, known: KnownName) -> None:
         if self._by_look is not None:
             for look in names.looks(known.name):
-                self._by_look.setdefault(look, set()).add(known.key)
+                self._by_look.add(look, known.key)
 
     # Keeping --------------------------------------------------------------------------------------------------------
 
     def _note(self, known: KnownName, *, at_once: bool = False) -> None:
         before = self._known.pop(known.key, None)
         if before is not None and before.person != known.person:
-            self._of[before.person].pop(known.key)
+            self._of.remove(before.person, known.key)
         self._known[known.key] = self._unsaved[known.key] = known
-        self._of.setdefault(known.person, {})[known.key] = None
+        self._of.add(known.person, known.key)
         if before is None or before.until != known.until or before.name != known.name:
             self._sorted = None
         elif self._sorted is not None:  # only when it was seen has changed
@@ -192,14 +217,10 @@ class Names:
             if oldest is None:
                 return
             known = self._known.pop(oldest)
-            self._of[known.person].pop(oldest)
-            if not self._of[known.person]:
-                del self._of[known.person]
+            self._of.remove(known.person, oldest)
             if self._by_look is not None:
                 for look in names.looks(known.name):
-                    self._by_look[look].discard(oldest)
-                    if not self._by_look[look]:
-                        del self._by_look[look]
+                    self._by_look.remove(look, oldest)
             self._unsaved[oldest] = None
             self._sorted = None
 

@@ -15,25 +15,28 @@ class Port:
     """Which connections there are, and who has to go.
 
     Args:
-        settings: how many there may be.
-        wait: seconds that one may last without a session.
+        settings: how many there may be, and for how long without a session.
         known: whether the connection over a descriptor has a session.
 
     Attributes:
         open: their descriptors.
     """
 
-    def __init__(self, settings: Settings, wait: float, known: Known) -> None:
+    def __init__(self, settings: Settings, known: Known) -> None:
         self.open: set[int] = set()
         self._settings = settings
-        self._wait = wait
         self._strangers = Strangers(settings.max_strangers, known, random.randrange)
         self._full = False
+
+    def go_by(self, settings: Settings) -> None:
+        """Other bounds hold from now on."""
+        self._settings = settings
+        self._strangers.most = settings.max_strangers
 
     def accepted(self, fd: int, clock: float) -> None:
         """A connection began."""
         self.open.add(fd)
-        self.stranger(fd, clock + self._wait)
+        self.stranger(fd, clock + self._settings.hello_wait)
 
     def stranger(self, fd: int, until: float) -> None:
         """A connection has no session, and time until then to say hello."""

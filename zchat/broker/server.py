@@ -89,8 +89,8 @@ class Server:
         self._entrance = entrance
         self._connections = Connections()
         self._subscribers = Subscribers(TOPIC * settings.max_rooms_joined, 2 * settings.max_sessions_person)
-        self._requests_port = Port(settings, settings.hello_wait, self._has_session)
-        self._rooms_port = Port(settings, settings.fence_wait, self._has_fence)
+        self._requests_port = Port(settings, self._has_session)
+        self._rooms_port = Port(settings, self._has_fence)
         self._inflow = Inflow(settings.credit * settings.text_limit + DRAIN)
         self._look_at = 0.0
         self._watched: dict[int, Watcher] = {}
@@ -137,6 +137,9 @@ class Server:
         settings, fixed = limits.kept(self.hub.settings, settings)
         self.hub.reload(settings)
         self._subscribers.limit = TOPIC * settings.max_rooms_joined
+        self._subscribers.most = 2 * settings.max_sessions_person
+        for port in (self._requests_port, self._rooms_port):
+            port.go_by(settings)
         self._store.retain(keep_days, keep_messages)
         self._store.quotas = _quotas(settings)
         self._tidy_at = 0.0

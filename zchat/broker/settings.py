@@ -30,9 +30,7 @@ class Settings:
         text_limit: in one message.
         grace: from a lost connection until its person is said to be lost; a session resumed before makes no noise.
         silence: after which a session that never fenced is over.
-        hello_wait: that a connection to the port for requests may last without a session.
-        fence_wait: the same for the PUB port: longer, since a client whose SUB alone has reconnected is told so only
-            when the old connection is known to have ended.
+        hello_wait: that a connection to either port may last without a session.
         max_connections: to one port; below half of the descriptors that the system allows.
         max_strangers: connections to one port without a session.
         heartbeat: between a client's heartbeats; stretched so that all clients together stay near `heartbeats` a
@@ -72,7 +70,6 @@ class Settings:
     grace: float = 10.0
     silence: float = 60.0
     hello_wait: float = 2.25
-    fence_wait: float = 60.0
     max_connections: int = 20_000
     max_strangers: int = 2000
     heartbeat: float = 30.0

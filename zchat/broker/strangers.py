@@ -20,7 +20,7 @@ class Strangers:
     """
 
     def __init__(self, most: int, known: Known, choose: Callable[[int], int]) -> None:
-        self._most = most
+        self.most = most
         self._known = known
         self._choose = choose
         self._until: dict[int, float] = {}
@@ -58,11 +58,11 @@ class Strangers:
         Args:
             room: how many connections the port could take in addition; below 0 for too many.
         """
-        over = max(len(self._until) - self._most, -room)
+        over = max(len(self._until) - self.most, -room)
         if over <= 0:
             return []
         strangers = self._unknown(list(self._until))
-        over = max(len(strangers) - self._most, -room)
+        over = max(len(strangers) - self.most, -room)
         found = []
         while over > 0 and strangers:
             at = self._choose(len(strangers))

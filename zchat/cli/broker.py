@@ -158,11 +158,11 @@ def _broker(wanted: Wanted, plan: Plan) -> int:
     from zchat.broker.notify import Notifier
     from zchat.broker.server import Server
     from zchat.cli.output import out, say
-    from zchat.cli.serve import Service
+    from zchat.cli.serve import Service, descriptors
     from zchat.errors import StoreFailed
 
     notifier = Notifier(os.environ)
-    settings = within(plan.settings, _raise_descriptor_limit())
+    settings = within(plan.settings, descriptors())
     access = plan.access
     keys = None if access.keys is None else broker_keys(access.keys)
     if access.authorized is not None:
@@ -237,16 +237,3 @@ def _show(room: str, message: Message) -> None:
         sys.stdout.flush()
     except OSError:
         pass  # whoever watched has gone; the broker goes on
-
-
-def _raise_descriptor_limit() -> int:
-    """Two connections a client: as many descriptors as the system lets us have. Gives how many that are."""
-    import resource
-
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    except (OSError, ValueError):
-        pass  # macOS names a limit that it does not grant
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return sys.maxsize if soft == resource.RLIM_INFINITY else soft

@@ -5,7 +5,9 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import resource
 import signal
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -13,6 +15,7 @@ from zchat.broker import logs
 from zchat.broker.console import GOODBYE
 from zchat.broker.inputs import Input, Shutdown
 from zchat.broker.keys import door
+from zchat.broker.limits import within
 from zchat.cli.exits import INTERRUPTED, OK
 from zchat.errors import ZchatError
 from zchat.text import printable
@@ -162,7 +165,7 @@ class Service:
             return
         if entrance is not None:
             self._server.admit_by(entrance)
-        fixed = self._server.reload(plan.settings, plan.keep_days, plan.keep_messages)
+        fixed = self._server.reload(within(plan.settings, descriptors()), plan.keep_days, plan.keep_messages)
         left = self._wanted.restarts(wanted) + fixed
         logs.choose(plan.log_level)
         self._plan = plan
@@ -187,3 +190,14 @@ def _terminal() -> bool:
     except OSError:
         return False
     return True
+
+
+def descriptors() -> int:
+    """How many there are for connections, two a client: as many as the system lets us have."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (OSError, ValueError):
+        pass  # macOS names a limit that it does not grant
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if soft == resource.RLIM_INFINITY else soft
