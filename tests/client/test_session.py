@@ -144,6 +144,18 @@ def test_an_unknown_session_says_hello_once_and_asks_again(there: Playing) -> No
     there.asks(Ping(q), Send(1, "lobby", "hi"))
 
 
+def test_sub_is_opened_anew_with_every_hello(inside: Playing) -> None:
+    q = inside.session.ask(Ping)
+    inside.skip()
+    inside.reply(Failed(q, "unknown-session", ""))
+    hello = inside.asks_one(Hello)
+    inside.wants()
+    inside.welcome(hello)
+    inside.wants(
+        OpenSub(5556), Subscribe(room_topic("lobby")), Subscribe(fence_topic(hello.fence, inside.session._rooms._k))
+    )
+
+
 def test_superseded_ends_it(inside: Playing) -> None:
     inside.reply(Failed(0, "superseded", ""))
     assert isinstance(inside.session.ended, errors.Superseded)

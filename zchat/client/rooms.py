@@ -149,6 +149,8 @@ class Rooms:
     def welcomed(self, welcome: Welcome, now: float) -> None:
         """The broker is there: what was not answered is asked again, and all rooms are followed again."""
         self._pub_port = welcome.pub_port
+        # A broker lets SUB in by the session: one that was turned away meanwhile might not try again.
+        self.sockets_closed()
         for leave, _ in self._leaves.values():
             self._channel.ask(leave)
         if self._rooms:
