@@ -8,6 +8,7 @@ import zmq
 from wires import GREETING, Broker, Client, Wires, eventually
 
 from zchat import codec, keyfiles
+from zchat.broker.admission import Mode
 from zchat.broker.entrance import put_link
 from zchat.keyfiles import Keypair
 from zchat.links import invite_id, parse_link
@@ -175,3 +176,17 @@ def test_a_key_has_so_many_connections_to_the_rooms(wires: Wires, tmp_path: Path
     for one in extra:
         one.sub.close(0)
     olga.chats()
+
+
+def test_with_nobody_to_ask_nobody_is_let_in(wires: Wires, tmp_path: Path) -> None:
+    broker = wires.broker(folder=tmp_path, mode=Mode.OPEN)
+    before = joined(wires, broker, "ann", keyfiles.fresh())
+    zap = broker.server._sockets.zap
+    assert zap is not None
+    zap.answer = lambda decide: None  # type: ignore[method-assign]  # as if it hung
+    late = wires.stranger(broker, "bob", keyfiles.fresh())
+    late.asks(Ping(1))
+    before.chats()
+    eventually(lambda: broker.logged("without a key"), "it is not borne for long")
+    assert not late.dealer.poll(0)
+    before.chats()

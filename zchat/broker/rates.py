@@ -84,7 +84,7 @@ class Limits:
     bytes: Rate | None = Rate(1024 * 1024, 256 * 1024)
     joins: Rate | None = Rate(2500, 20)
     creations: Rate | None = Rate(100, 0.2)
-    hellos: Rate | None = Rate(60, 1)
+    hellos: Rate | None = Rate(200, 10)
     reads: Rate | None = Rate(3000, 200)
     questions: Rate | None = Rate(500, 50)
 
