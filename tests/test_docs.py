@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import os
 import re
 import shlex
 import shutil
 import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +31,8 @@ from zchat.store.sqlite import store
 SECURITY, OPERATING, README = (
     (ROOT / path).read_text() for path in ("docs/SECURITY.md", "docs/OPERATING.md", "README.md")
 )
+
+sys.path.append(str(ROOT))
 
 NFT = shutil.which("nft")
 
@@ -110,15 +114,14 @@ def test_what_cannot_be_set_is_as_listed(row: str, numbers: list[float]) -> None
 
 def test_sockets_are_set_as_listed() -> None:
     context = sockets.context()
-    try:
-        bound = sockets.bind(context, Address("127.0.0.1", 0), None, 0)
-        made = bound.router, bound.xpub
-        assert [int(one.get(zmq.HANDSHAKE_IVL)) / 1000 for one in made] == 2 * _numbers("a handshake")
-        assert [bound.router.sndhwm] == _numbers("answers that a client does not read")
-        assert [bound.xpub.sndhwm] == _numbers("publications that a client does not read")
-        bound.close(0)
-    finally:
-        context.term()
+    bound = sockets.bind(context, Address("127.0.0.1", 0), None, 0)
+    found = [int(one.get(zmq.HANDSHAKE_IVL)) for one in (bound.router, bound.xpub)]
+    queues = [bound.router.sndhwm], [bound.xpub.sndhwm]
+    bound.close(0)
+    context.term()
+    assert [one / 1000 for one in found] == 2 * _numbers("a handshake")
+    assert queues[0] == _numbers("answers that a client does not read")
+    assert queues[1] == _numbers("publications that a client does not read")
 
 
 def test_holds_and_the_log_are_as_told() -> None:
@@ -145,6 +148,12 @@ def test_every_test_that_is_named_exists() -> None:
 def test_every_promise_that_is_named_has_a_test() -> None:
     for promise, cells in _rows(section(SECURITY, "## Evidence").partition("Measured at full scale")[0]).items():
         assert promise in ("promise", "---") or "`tests/" in cells[0], promise
+
+
+def test_what_a_hostile_one_does_is_all_listed_and_can_be_run() -> None:
+    chaos, hostile = (importlib.import_module(f"scripts.{name}") for name in ("chaos", "chaos_hostile"))
+    shown = re.findall(r"`scripts/chaos\.py ([^`]+)`", SECURITY)
+    assert [chaos.parser().parse_args(one.split()).rows for one in shown] == [(row,) for row in hostile.ROWS]
 
 
 @pytest.mark.parametrize("page", ["SECURITY", "OPERATING"])
