@@ -272,6 +272,16 @@ class World:
         other = str(self._folder / "other")
         return {**self.env, "XDG_STATE_HOME": other, "XDG_CONFIG_HOME": other}
 
+    def person(self, home: Path) -> dict[str, str]:
+        """The environment of somebody on another machine.
+
+        Args:
+            home: that one's folder, made if it is not there.
+        """
+        home.mkdir(parents=True, exist_ok=True)
+        folders = {f"XDG_{name}_HOME": str(home / name.lower()) for name in ("STATE", "CONFIG", "DATA")}
+        return {**self.env, "HOME": str(home), **folders}
+
     def broker(
         self, *arguments: str, stdin: bool = False, bind: str | None = None, within: Sequence[str] = ()
     ) -> Process:
