@@ -33,8 +33,8 @@ STEADY = 5.0
 RELEASED = 1.0
 """Seconds after which new ones are served, once descriptors are free."""
 
-AGAIN = 2
-"""Of those that were closed, made anew ten times a second: more would be a flood, not a crowd that is idle."""
+AGAIN, PAUSE = 2, 0.1
+"""Of those that were closed, made anew each time, and seconds between two times: more would be a flood."""
 
 SILENT = 1000
 """Connections that are silent, or drip."""
@@ -76,7 +76,9 @@ def idle(port: int, count: int, seed: int) -> dict[str, Any]:
         if not said:
             told_so(held=peers.forget_ended())
             said = True
-        peers.look(0.1)
+        until = time.monotonic() + PAUSE
+        while (left := until - time.monotonic()) > 0:
+            peers.look(left)
     peers.close()
     return {"made": made}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dialogue import Dialogue, Peer
 
-from zchat.messages import Bye, Join, Refused, Send
+from zchat.messages import Bye, Join, Leave, Refused, Send
 from zchat.store.base import Quotas
 from zchat.store.memory import MemoryStore
 
@@ -66,3 +66,31 @@ def test_so_much_is_kept_of_a_person() -> None:
     ann.says("x" * 300)
     assert send(ann, "x" * 300, "den") == "quota-reached"
     bob.says("x" * 300)
+
+
+def test_a_room_in_which_nothing_was_said_is_gone_with_the_last_who_leaves() -> None:
+    talk = Dialogue(max_rooms_person=1)
+    ann, bob = talk.person("ann", "den"), talk.person("bob", "den")
+    ann.asks(Leave(1, "den"))
+    assert "den" in talk.hub.rooms.by_name
+    bob.asks(Bye(1))
+    assert "den" not in talk.hub.rooms.by_name
+    assert talk.hub.rooms.public == ["lobby"]
+    ann.joins("other")  # and it does not count any more
+    ann.asks(Send(1, "other", "hi"), Leave(2, "other"))
+    assert talk.hub.rooms.by_name["other"].head == 1
+    ann.asks(Leave(3, "lobby"))
+    assert "lobby" in talk.hub.rooms.by_name
+
+
+def test_a_room_that_is_left_and_spoken_in_at_once_stays() -> None:
+    talk = Dialogue()
+    ann = talk.person("ann", "den")
+    ann.asks(Leave(1, "den"), Send(1, "den", "by the way"))
+    assert talk.hub.rooms.by_name["den"].head == 1
+    ann.joins("den")
+    talk.broken = True
+    ann.asks(Send(2, "new", "lost"), Join(2, "new"), Leave(3, "new"))
+    talk.broken = False
+    ann.asks(Send(2, "new", "kept"))
+    assert talk.hub.rooms.by_name["new"].head == 1

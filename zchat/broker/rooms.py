@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from bisect import insort
+from bisect import bisect_left, insort
 from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -266,6 +266,18 @@ class Rooms:
             room.roster.remove(session.name, lost=lost)
             self.everybody.remove(session.name)
             self._changed[name] = room
+        if not (room.followers or room.head or room.kept or room.planned == self._turn.number or name == LOBBY):
+            self._forget(room)
+
+    def _forget(self, room: Room) -> None:
+        """Nobody is in a room, and nothing was ever said there: as if it had never been."""
+        del self.by_name[room.name]
+        del self.public[bisect_left(self.public, room.name)]
+        self._changed.pop(room.name, None)
+        if room.founder:
+            self._founded[room.founder] -= 1
+            if not self._founded[room.founder]:
+                del self._founded[room.founder]
 
     def rename(self, session: Session, name: str) -> None:
         """A session that has a name goes by another one, which is its own already."""
