@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Sequence
 from types import TracebackType
@@ -49,6 +50,7 @@ class Actor:
         self._sync = SYNC
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._dealer = self._context.socket(zmq.DEALER)
+        self._dealer.routing_id = codec.routing_id(os.urandom(15))
         self._dealer.linger = 0
         if routing_id:
             self._dealer.routing_id = routing_id

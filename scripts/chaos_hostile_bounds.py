@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import socket
 import time
@@ -79,6 +80,7 @@ def endless_with_key(url: str, most: int, seed: int) -> dict[str, Any]:
     """The same by somebody who has come in; ZeroMQ's own socket sends it."""
     context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
     dealer = context.socket(zmq.DEALER)
+    dealer.routing_id = codec.routing_id(os.urandom(15))
     dealer.linger, dealer.sndhwm, dealer.reconnect_ivl = 0, 10, -1
     monitor = dealer.get_monitor_socket(zmq.EVENT_DISCONNECTED)
     connect(dealer, url)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterator
 from typing import Any
@@ -33,6 +34,7 @@ class Hostile:
 
     def _hello(self, name: str | None) -> tuple[zmq.Socket[bytes], Any]:
         dealer = self._context.socket(zmq.DEALER)
+        dealer.routing_id = codec.routing_id(os.urandom(15))
         dealer.linger = 0
         dealer.connect(self._url)
         person, client, fence = (secrets.token_bytes(16) for _ in range(3))

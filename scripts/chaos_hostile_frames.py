@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections import Counter
 from random import Random
@@ -57,6 +58,7 @@ class Fuzzer:
 
     def _open(self) -> None:
         self._dealer = self._context.socket(zmq.DEALER)
+        self._dealer.routing_id = codec.routing_id(os.urandom(15))
         self._dealer.linger = 0
         self._dealer.rcvhwm = self._dealer.sndhwm = 0
         self._monitor = self._dealer.get_monitor_socket(zmq.EVENT_DISCONNECTED)

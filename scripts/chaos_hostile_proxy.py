@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import time
@@ -162,6 +163,8 @@ def _client(
     """A client that says all it can at once."""
     sub = number % 2
     made = context.socket(zmq.SUB if sub else zmq.DEALER)
+    if not sub:
+        made.routing_id = codec.routing_id(os.urandom(15))
     made.linger = 0
     made.reconnect_ivl = -1
     made.curve_serverkey = server

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -70,6 +71,8 @@ def metadata(**properties: bytes) -> bytes:
 
 def ready(kind: bytes, more: bytes = b"") -> bytes:
     """The command that ends a handshake without keys."""
+    if kind == b"DEALER" and b"Identity" not in more:
+        more += metadata(Identity=codec.routing_id(os.urandom(15)))
     return frame(b"\x05READY" + metadata(Socket_Type=kind) + more, COMMAND)
 
 

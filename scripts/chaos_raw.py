@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import time
 from collections.abc import Callable
@@ -47,6 +48,7 @@ class Raw:
         self._timeout = timeout
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._socket = self._context.socket(zmq.DEALER)
+        self._socket.routing_id = codec.routing_id(os.urandom(15))
         self._socket.linger = 0
         self._socket.reconnect_ivl = 20
         self._q = 1

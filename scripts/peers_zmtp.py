@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Generator, Sequence
 from functools import lru_cache
@@ -35,7 +36,8 @@ def frame(body: bytes, flags: int = 0) -> bytes:
 
 def metadata(kind: bytes) -> bytes:
     """What a socket of a kind tells of itself."""
-    return b"\x0bSocket-Type" + struct.pack(">I", len(kind)) + kind
+    own = b"\x08Identity" + struct.pack(">I", 16) + b"z" + os.urandom(15) if kind == b"DEALER" else b""
+    return b"\x0bSocket-Type" + struct.pack(">I", len(kind)) + kind + own
 
 
 def opened(load: Load, conn: Conn, kind: bytes, number: int = 0) -> Setup:

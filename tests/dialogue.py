@@ -29,6 +29,7 @@ from zchat.messages import (
     Welcome,
 )
 from zchat.store import apart
+from zchat.store.base import Invite
 from zchat.store.memory import MemoryStore
 
 DAY = 1_700_000_000_000
@@ -51,7 +52,16 @@ class Dialogue:
         self.settings = Settings(banner="hello", **settings)
         self.store = store or MemoryStore()
         self._secrets = count(1)
-        self.hub = Hub(self.settings, self.store.rooms(), self.store.names(), self.secret, door, self.store.records())
+        self.links: list[Invite] = []  # that lie in the broker's folder
+        self.hub = Hub(
+            self.settings,
+            self.store.rooms(),
+            self.store.names(),
+            self.secret,
+            door,
+            self.store.records(),
+            lambda: [self.links.pop() for _ in self.links[:]],
+        )
         self.clock = 1000.0
         self.ms = DAY
         self.broken = False

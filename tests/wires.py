@@ -222,6 +222,8 @@ class Client:
         made.ipv6 = address.six
         made.rcvhwm = made.sndhwm = 0
         made.reconnect_ivl = 20
+        if kind == zmq.DEALER:
+            made.routing_id = codec.routing_id(secrets.token_bytes(15))
         if self.keys is not None:
             made.curve_serverkey = self.broker.key
             made.curve_publickey, made.curve_secretkey = self.keys.public, self.keys.secret
@@ -329,10 +331,17 @@ def frame(body: bytes, *, more: bool = False, command: bool = False, size: int |
     return bytes([flags, length]) + body
 
 
-def ready(kind: str) -> bytes:
-    """The handshake's command."""
+def ready(kind: str, claimed: bytes | None = None) -> bytes:
+    """The handshake's command.
+
+    Args:
+        claimed: the routing id; None for a good one, empty for none.
+    """
     socket_type = b"\x0bSocket-Type" + struct.pack(">I", len(kind)) + kind.encode()
-    return frame(b"\x05READY" + socket_type, command=True)
+    if claimed is None:
+        claimed = codec.routing_id(secrets.token_bytes(15))
+    own = b"\x08Identity" + struct.pack(">I", len(claimed)) + claimed if kind == "DEALER" and claimed else b""
+    return frame(b"\x05READY" + socket_type + own, command=True)
 
 
 class Raw:
@@ -363,6 +372,10 @@ class Raw:
     def handshake(self, kind: str) -> None:
         """Becomes a ZeroMQ socket of a kind."""
         self.sends(GREETING + ready(kind))
+        self.waits_for_ready()
+
+    def waits_for_ready(self) -> None:
+        """Takes the other's part of the handshake."""
         self._take(64)
         flags, body = self.receives()
         assert flags & 4, "a command"

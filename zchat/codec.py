@@ -29,6 +29,9 @@ from zchat.messages import (
     Value,
 )
 
+ROUTING_ID = 16
+"""Bytes of a client's routing id at least."""
+
 FRAME = 64 * 1024
 """Bytes in a frame at most, in both directions: batches are split here, and the broker's sockets take no longer one.
 What cannot be split goes alone: a long list of rooms to a client may be longer, within CLIENT_FRAME.
@@ -89,6 +92,16 @@ class Malformed(Value, frozen=True):
 
 
 # Topics: a subscription matches by prefix, so each must not be a prefix of another ----------------------------------
+
+
+def routing_id(random: bytes) -> bytes:
+    """What a client's DEALER calls itself: random, so that nobody else can, and not what libzmq makes up for who does
+    not, which can be guessed.
+
+    Args:
+        random: `ROUTING_ID` - 1 bytes.
+    """
+    return b"z" + random
 
 
 def room_topic(room: str) -> bytes:

@@ -101,8 +101,11 @@ def written(path: Path, text: str) -> Path:
     return new
 
 
-def read(path: Path) -> str | None:
+def read(path: Path, owner: int | None = None) -> str | None:
     """What a file holds; None if it is not there.
+
+    Args:
+        owner: who else than ourselves may own it.
 
     Raises:
         errors.KeyUnusable: it is none, others may read or write it, it is not ours, or it cannot be read.
@@ -118,8 +121,8 @@ def read(path: Path) -> str | None:
         found = os.fstat(opened)  # of what was opened, whatever is at that path by now
         if not stat.S_ISREG(found.st_mode):
             raise KeyUnusable(f"{path} is no file: move it away")
-        if found.st_uid != os.geteuid():
-            raise KeyUnusable(f"{path} belongs to somebody else: move it away, or chown it to yourself")
+        if found.st_uid not in (os.geteuid(), owner):
+            raise KeyUnusable(f"{path} belongs to somebody else: do this as that user, or move it away")
         if stat.S_IMODE(found.st_mode) & 0o077:
             raise KeyUnusable(f"{path} is open to others on this machine, so it is not used: chmod 600 {path}")
         with os.fdopen(os.dup(opened), "rb") as file:

@@ -10,8 +10,8 @@ from dialogue import DAY, Dialogue, Peer
 from zchat import errors
 from zchat.address import Address
 from zchat.broker.admission import Answer, Door, Mode
-from zchat.broker.inputs import Given, Gone, Met, Received
-from zchat.links import id_text, invite_id, parse_link
+from zchat.broker.inputs import Gone, Met, Received
+from zchat.links import id_text, invite_id, key_text, parse_link
 from zchat.messages import (
     Bye,
     Device,
@@ -57,7 +57,7 @@ class Town:
     def gives(self, role: str = "owner", ms: int = DAY + WEEK_MS) -> bytes:
         """Puts a link into the folder; gives its secret."""
         secret = self.talk.secret()
-        self.talk.turn(Given(Invite(invite_id(secret), "lobby", role, 1, ms)))
+        self.talk.links.append(Invite(invite_id(secret), "lobby", role, 1, ms))
         return secret
 
     def comes(self, key: bytes, name: str | None = None, invite: bytes | None = None) -> Somebody:
@@ -300,6 +300,8 @@ def test_a_revoked_person_may_be_let_in_again() -> None:
     town.person(key(1), "ann", olga.link(role="moderator"))
     olga.asks(Revoke(1, name="ann"))
     assert olga.asks(Revoke(2, name="ann", undo=True)) == Done(2)
+    town.talk.month_passes()
+    assert town.comes(olga.key, "ann").refused() == "name-taken"  # with all that belongs to the person
     assert town.comes(key(1), "ann").welcome().role == "moderator"
 
 
@@ -342,13 +344,41 @@ def test_another_device_is_the_same_person() -> None:
     assert laptop.asks(Ping(3)) == Pong(3)
 
 
-def test_a_device_that_was_somebody_else_before_becomes_this_person() -> None:
+def test_who_is_somebody_already_stays_that() -> None:
     town = Town()
     olga = town.owner()
-    town.person(key(1), "other", olga.link())
-    answer = olga.asks(Device(1))
+    eve = town.person(key(1), "eve", olga.link())
+    answer = eve.asks(Device(1))
     assert isinstance(answer, Linked)
-    assert town.comes(key(1), "olga", parse_link(answer.link).invite).welcome().role == "owner"
+    secret = parse_link(answer.link).invite
+    assert town.comes(olga.key, "olga", secret).welcome().role == "owner"  # though eve called it a link
+    assert town.person(key(2), "eve", secret).asks(Ping(1)) == Pong(1)
+
+
+def test_one_key_of_several_is_revoked() -> None:
+    town = Town()
+    olga = town.owner()
+    ann = town.person(key(1), "ann", olga.link())
+    answer = ann.asks(Device(1))
+    assert isinstance(answer, Linked)
+    phone = town.person(key(2), "ann", parse_link(answer.link).invite)
+    bob = town.person(key(3), "bob", olga.link())
+    assert bob.code(Revoke(1, name=key_text(key(1)))) == "not-allowed"
+    assert phone.asks(Revoke(2, name=key_text(key(1)))) == Done(2)
+    assert town.talk.effects.shut == [key(1)]
+    assert town.comes(key(1), "ann", olga.link()).refused() == "not-admitted"  # for good, whatever it brings
+    assert phone.asks(Ping(3)) == Pong(3)
+    assert olga.asks(Revoke(4, name=key_text(key(3)))) == Done(4)  # of somebody else, who has no other
+    assert town.comes(key(3), "bob").refused() == "not-admitted"
+    assert olga.code(Revoke(5, name=key_text(key(9)))) == "not-allowed"
+
+
+def test_who_never_took_a_name_is_revoked_by_the_key() -> None:
+    town = Town()
+    olga = town.owner()
+    town.comes(key(1), None, olga.link()).welcome()
+    assert olga.asks(Revoke(1, name=key_text(key(1)))) == Done(1)
+    assert town.comes(key(1), None).refused() == "not-admitted"
 
 
 def test_a_person_has_so_many_keys() -> None:
@@ -388,6 +418,7 @@ def test_where_everybody_may_come_no_link_is_needed() -> None:
 def test_where_keys_are_listed_only_these_come() -> None:
     town = Town(Mode.KNOWN)
     town.authorized |= {key(1): "owner", key(2): "member"}
+    town.admission.open(town.admission.door)
     olga = town.person(key(1), "olga")
     assert town.comes(key(2), "ann").welcome().role == "member"
     assert town.comes(key(3), "eve").refused() == "not-admitted"
@@ -397,9 +428,35 @@ def test_where_keys_are_listed_only_these_come() -> None:
     assert town.comes(key(2), "ann").refused() == "not-admitted"
 
 
+def test_what_the_file_says_holds_and_nothing_of_it_is_kept() -> None:
+    town = Town()
+    town.authorized[key(1)] = "owner"
+    town.admission.open(town.admission.door)
+    olga = town.person(key(1), "olga")
+    mod = town.person(key(2), "mod", olga.link(role="moderator"))
+    assert town.admission.has_owner
+    for role in ("owner", "member"):
+        town.talk.hub.admit_by(Door(HERE, BROKER, Mode.INVITE, {key(1): role, key(2): "member"}))
+        assert town.comes(key(1), "olga").welcome().role == role
+    assert mod.asks(Revoke(1, name="olga")) == Done(1)
+    town.talk.hub.admit_by(Door(HERE, BROKER, Mode.INVITE, {}))
+    assert town.comes(key(1), "olga").refused() == "not-admitted"
+    assert town.comes(key(2), "mod").welcome().role == "moderator"
+
+
+def test_a_moderator_does_not_revoke_whom_the_file_made_more() -> None:
+    town = Town()
+    olga = town.owner()
+    mod = town.person(key(1), "mod", olga.link(role="moderator"))
+    town.person(key(2), "ann", olga.link())
+    town.talk.hub.admit_by(Door(HERE, BROKER, Mode.INVITE, {key(2): "owner"}))
+    assert mod.code(Revoke(1, name="ann")) == "not-allowed"
+
+
 def test_who_is_listed_no_more_is_out() -> None:
     town = Town(Mode.KNOWN)
     town.authorized |= {key(1): "owner", key(2): "member"}
+    town.admission.open(town.admission.door)
     town.person(key(1), "olga")
     ann = town.person(key(2), "ann")
     town.talk.hub.admit_by(Door(HERE, BROKER, Mode.KNOWN, {key(1): "owner"}))
@@ -475,9 +532,11 @@ def test_who_is_away_is_told_with_when() -> None:
 def test_nothing_is_true_that_could_not_be_kept() -> None:
     town = Town()
     secret = town.gives()
+    lies = list(town.talk.links)
     town.talk.broken = True
     olga = town.comes(key(1), "olga", secret)
     assert olga.refused() == "store-unavailable"
+    town.talk.links += lies  # they are taken away once they are kept
     assert town.talk.effects.used == []
     assert town.admission.role(town.admission.person(key(1))) == ""
     town.talk.broken = False
@@ -490,6 +549,39 @@ def test_nothing_is_true_that_could_not_be_kept() -> None:
     answer = olga.asks(Links(3))
     assert isinstance(answer, LinkList)
     assert [one.id for one in answer.links] == [id_text(invite_id(other))]
+
+
+def test_who_could_not_be_revoked_stays_in() -> None:
+    town = Town()
+    olga = town.owner()
+    ann = town.person(key(1), "ann", olga.link())
+    town.talk.broken = True
+    assert olga.code(Revoke(1, name="ann")) == "store-unavailable"
+    town.talk.broken = False
+    assert ann.asks(Ping(2)) == Pong(2)
+    assert not any("revoked" in text for _, text in town.talk.logged)
+
+
+def test_two_hellos_of_somebody_new_that_could_not_be_kept_let_nobody_in() -> None:
+    town = Town()
+    secret = town.owner().link()
+    town.talk.broken = True
+    ann, again = town.comes(key(1), "ann", secret), town.comes(key(1), "ann", secret)
+    town.talk.turn(
+        Received(ann.peer.id, [ann.peer.greeting(invite=secret)]),
+        Received(again.peer.id, [again.peer.greeting(invite=secret)]),
+    )
+    for peer in (ann.peer, again.peer):
+        assert [type(item) for item in town.talk.replies[peer.id]] == [Failed]
+    assert len(town.talk.hub.sessions) == 1
+
+
+def test_the_names_of_who_was_let_in_are_not_forgotten_for_others() -> None:
+    town = Town(Mode.OPEN, max_names=2)
+    olga = town.owner()
+    town.person(key(1), "ann", olga.link()).peer.asks(Bye(1))
+    assert town.comes(key(2), "eve").refused() == "limit-reached"
+    assert town.comes(key(2), "ann").refused() == "name-taken"
 
 
 def test_who_came_in_is_known_by_the_next_broker() -> None:
@@ -516,6 +608,9 @@ def test_there_are_only_so_many_people() -> None:
     secret = olga.link(uses=9)
     town.person(key(1), "ann", secret)
     assert town.comes(key(2), "bob", secret).refused() == "limit-reached"
+    answer = olga.asks(Links(1))
+    assert isinstance(answer, LinkList)
+    assert answer.links[0].uses == 8  # who was not let in has not used it
 
 
 def test_a_person_has_so_many_sessions() -> None:
@@ -532,5 +627,3 @@ def test_on_plaintext_there_are_no_links() -> None:
     ann = talk.person("ann")
     for request in (Link(1), Device(2), Links(3), Revoke(4, name="ann")):
         assert ann.refused(request) == errors.NotAllowed.code
-    talk.turn(Given(Invite(b"x" * 10, "lobby", "owner", 1, DAY)), Received(ann.id, [Ping(5)]))
-    assert ann.heard == [Pong(5)]

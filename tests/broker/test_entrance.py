@@ -14,14 +14,14 @@ from zchat.broker.settings import Settings
 from zchat.broker.turn import Turn
 from zchat.errors import DataUnusable
 from zchat.links import id_text, invite_id, parse_link
-from zchat.store.base import Account
+from zchat.store.base import Account, Invite, Record
 
 HERE, BROKER = Address("chat.example", 5555), b"B" * 32
 
 
-def admission_of(door: Door, *accounts: Account) -> Admission:
+def admission_of(door: Door, *records: Record) -> Admission:
     """Who may come in."""
-    return Admission(Turn(Settings()), accounts, door, lambda size: b"x" * size)
+    return Admission(Turn(Settings()), records, door, lambda size: b"x" * size)
 
 
 def secret_of(link: str | None) -> bytes:
@@ -48,7 +48,7 @@ def test_the_first_link_is_the_same_until_it_is_used(tmp_path: Path, door: Door)
     (invite,) = entrance.take()
     assert (invite.id, invite.role, invite.uses) == (invite_id(secret_of(link)), "owner", 1)
     assert entrance.take() == []
-    admission.given(invite)
+    admission = admission_of(door, invite)
     entrance.kept(invite)
     assert list((tmp_path / "keys" / "links").iterdir()) == []
     moved = Entrance(Door(Address("elsewhere", 1), BROKER), tmp_path / "keys", tmp_path)
@@ -83,7 +83,24 @@ def test_a_link_can_be_put_there_only_where_a_broker_was(tmp_path: Path) -> None
         put_link(tmp_path / "keys")
 
 
-@pytest.mark.parametrize("text", ["", "zz owner 1", "00 king 1", "00 owner x", "00 owner 1"])
+def test_what_cannot_be_removed_harms_nobody(tmp_path: Path, door: Door, caplog: pytest.LogCaptureFixture) -> None:
+    entrance = Entrance(door, tmp_path / "keys", tmp_path)
+    link = entrance.owner_link(admission_of(door))
+    (tmp_path / "owner-link").unlink()
+    (tmp_path / "owner-link").mkdir()
+    (tmp_path / "owner-link" / "x").mkdir()
+    entrance.used(invite_id(secret_of(link)))
+    for path in (tmp_path / "keys" / "links").iterdir():
+        path.unlink()
+        path.mkdir()
+    entrance.kept(Invite(invite_id(secret_of(link)), "lobby", "owner", 1, 1))
+    assert "cannot remove" in caplog.text
+    assert entrance.take() == []
+
+
+@pytest.mark.parametrize(
+    "text", ["", "zz owner 1", f"{b'0123456789'.hex()} member {'9' * 20}", "00 king 1", "00 owner x", "00 owner 1"]
+)
 def test_what_lies_there_and_is_no_link_gives_nothing(tmp_path: Path, door: Door, text: str) -> None:
     entrance = Entrance(door, tmp_path, tmp_path)
     put_link(tmp_path)

@@ -47,9 +47,10 @@ def test_so_much_waits_for_who_is_away_and_no_more() -> None:
     bob.asks(Bye(1))
     room = ann.says("one", "@bob").room
     ann.says("two", room)
-    cat.says("three", "@bob")
+    ann.says("three", "@bob")
     assert send(ann, "four", room) == "limit-reached"
-    assert send(cat, "four", "@bob") == "limit-reached"
+    assert send(ann, "four", "@bob") == "limit-reached"
+    cat.says("from somebody else", "@bob")
     ann.says("to who is here", "@cat")
     back = bob.returns()
     back.hello()

@@ -26,6 +26,8 @@ def main() -> None:
     for name, kind, at in (("rooms", zmq.SUB, link.address.at(port)), ("requests", zmq.DEALER, link.address)):
         one = sockets[name] = context.socket(kind)
         one.linger = 0
+        if kind == zmq.DEALER:
+            one.routing_id = codec.routing_id(os.urandom(15))
         one.curve_serverkey, one.curve_publickey, one.curve_secretkey = link.key, keys.public, keys.secret
         one.connect(str(at))
     sockets["rooms"].subscribe(b"")

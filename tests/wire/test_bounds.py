@@ -55,8 +55,8 @@ def test_there_are_only_so_many_strangers(wires: Wires) -> None:
 def test_a_message_without_end_is_cut(wires: Wires) -> None:
     broker = wires.broker(credit=16, text_limit=1024)
     honest = wires.client(broker, "ann")
-    part = frame(b"x" * 60_000, more=True) * 16
-    for port, kind in (("router", "DEALER"), ("xpub", "SUB")):
+    for port, kind, size in (("router", "DEALER", 60_000), ("xpub", "SUB", 1000)):
+        part = frame(b"x" * size, more=True) * (1_000_000 // size)
         raw = wires.raw(broker, port)
         raw.handshake(kind)
         if kind == "DEALER":
@@ -96,3 +96,38 @@ def test_more_connections_than_there_may_be_harm_nobody_who_is_known(wires: Wire
     for raw in raws:
         raw.close()
     wires.client(broker, "bob").chats()
+
+
+def test_a_topic_that_is_far_too_long_is_cut_before_it_is_remembered(wires: Wires) -> None:
+    broker = wires.broker()
+    honest = wires.client(broker, "ann")
+    raw = wires.raw(broker, "xpub")
+    raw.handshake("SUB")
+    raw.sends(frame(b"\1r." + b"x" * 2000))
+    raw.is_cut()
+    honest.chats()
+
+
+@pytest.mark.parametrize("claimed", [b"", b"\0abcd", b"short"])
+def test_who_can_be_guessed_is_cut(wires: Wires, claimed: bytes) -> None:
+    broker = wires.broker()
+    honest = wires.client(broker, "ann")
+    raw = wires.raw(broker)
+    raw.sends(GREETING + ready("DEALER", claimed))
+    raw.waits_for_ready()
+    raw.requests(Ping(1))
+    raw.is_cut()
+    eventually(lambda: broker.logged("others can guess"), "it is told why")
+    honest.chats()
+
+
+def test_claiming_one_id_again_and_again_costs_nothing_for_good(wires: Wires) -> None:
+    broker = wires.broker()
+    honest = wires.client(broker, "ann")
+    for _ in range(50):
+        raw = wires.raw(broker)
+        raw.sends(GREETING + ready("DEALER", b"the same for all of them"))
+        raw.waits_for_ready()
+        raw.requests(Ping(1))
+    honest.chats()
+    eventually(lambda: len(broker.server._requests_port.open) <= 2, "only the last of them is there")

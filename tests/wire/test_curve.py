@@ -11,7 +11,7 @@ from zchat import codec, keyfiles
 from zchat.broker.admission import Mode
 from zchat.broker.entrance import put_link
 from zchat.keyfiles import Keypair
-from zchat.links import invite_id, parse_link
+from zchat.links import parse_link
 from zchat.messages import Done, Failed, Link, Linked, Message, Ping, Revoke
 
 
@@ -33,10 +33,6 @@ def joined(wires: Wires, broker: Broker, name: str, keys: Keypair, invite: bytes
 
 def owner(wires: Wires, broker: Broker) -> Client:
     """Who came in by the first link."""
-    admission = broker.server.hub.admission
-    assert admission is not None
-    link = invite_id(secret_of(broker.owner_link))
-    eventually(lambda: admission.holds(link, 0), "the broker has taken the link in")
     return joined(wires, broker, "olga", keyfiles.fresh(), secret_of(broker.owner_link))
 
 
@@ -150,10 +146,9 @@ def test_a_link_of_the_folder_lets_in_while_the_broker_runs(wires: Wires, tmp_pa
     olga = owner(wires, broker)
     assert not (tmp_path / "owner-link").exists()
     secret = secret_of(put_link(tmp_path / "keys"))
-    eventually(lambda: not list((tmp_path / "keys" / "links").iterdir()), "it was taken in")
     again = wires.stranger(broker, "omar", keyfiles.fresh())
-    welcome = again.hello(invite=secret)
-    assert welcome.role == "owner"
+    assert again.hello(invite=secret).role == "owner"
+    eventually(lambda: not list((tmp_path / "keys" / "links").iterdir()), "it is gone from there")
     olga.chats()
 
 
@@ -190,3 +185,18 @@ def test_with_nobody_to_ask_nobody_is_let_in(wires: Wires, tmp_path: Path) -> No
     eventually(lambda: broker.logged("without a key"), "it is not borne for long")
     assert not late.dealer.poll(0)
     before.chats()
+
+
+def test_connections_that_subscribed_to_nothing_yet_are_cut_with_who_is_revoked(wires: Wires, tmp_path: Path) -> None:
+    broker = wires.broker(folder=tmp_path)
+    olga = owner(wires, broker)
+    ann = joined(wires, broker, "ann", keyfiles.fresh(), invite(olga))
+    dormant = [wires.stranger(broker, None, ann.keys) for _ in range(20)]
+    port = broker.server._rooms_port
+    eventually(lambda: len(port.open) >= 22, "they are connected")
+    olga.asks(Revoke(8, name="ann"))
+    olga.hears(Done)
+    for one in dormant:
+        one.sub.subscribe(codec.room_topic("lobby"))
+    for one in dormant:
+        reads_no_more(one.sub, olga)

@@ -69,20 +69,37 @@ class Admission:
         records: what the store keeps of them.
         door: where the broker is open.
         token: makes a secret of so many random bytes.
+        fresh: gives the links that were put into the broker's folder since it was asked last.
     """
 
-    def __init__(self, turn: Turn, records: Iterable[Record], door: Door, token: Callable[[int], bytes]) -> None:
-        self.door = door
+    def __init__(
+        self,
+        turn: Turn,
+        records: Iterable[Record],
+        door: Door,
+        token: Callable[[int], bytes],
+        fresh: Callable[[], Iterable[Invite]] = tuple,
+    ) -> None:
         self._turn = turn
         self._token = token
+        self._fresh = fresh
         self._accounts: dict[bytes, Account] = {}
         self._devices: dict[bytes, Device] = {}
         self._keys: dict[bytes, set[bytes]] = {}  # of each person
         self._invites: dict[bytes, Invite] = {}
         self._undo: list[Callable[[], None]] = []
         self._peers: dict[bytes, bytes] = {}
+        self._listed: dict[bytes, list[str]] = {}  # roles of a person's keys in the file
         for record in records:
             self._put(record)
+        self.open(door)
+
+    def open(self, door: Door) -> None:
+        """Goes by a door from now on."""
+        self.door = door
+        self._listed = {}
+        for key, role in door.authorized.items():
+            self._listed.setdefault(self.person(key), []).append(role)
 
     # Who is who -----------------------------------------------------------------------------------------------------
 
@@ -99,7 +116,7 @@ class Admission:
         return self._peers.get(peer)
 
     def person(self, key: bytes) -> bytes:
-        """Whose a key is."""
+        """Whose a key is; nobody's, which is empty, if it was revoked."""
         device = self._devices.get(key)
         return device.person if device is not None else person_of(key)
 
@@ -110,14 +127,17 @@ class Admission:
     def role(self, person: bytes) -> str:
         """What a person may do; empty for one who may not come in."""
         account = self._accounts.get(person)
-        if account is not None and account.revoked:
+        if not person or (account is not None and account.revoked):
             return ""
-        listed = [self.door.authorized[key] for key in self._keys.get(person, ()) if key in self.door.authorized]
-        if account is None:
-            return max(listed, key=ROLES.index, default="")
-        if self.door.mode is Mode.KNOWN and not listed:
-            return ""
-        return max((account.role, *listed), key=ROLES.index)
+        roles = [*self._listed.get(person, ())]
+        if account is not None and self.door.mode is not Mode.KNOWN:
+            roles.append(account.role)
+        return max(roles, key=ROLES.index, default=MEMBER if self.door.mode is Mode.OPEN else "")
+
+    def has_account(self, person: bytes) -> bool:
+        """Whether a person was let in by a link, and may come in still."""
+        account = self._accounts.get(person)
+        return account is not None and not account.revoked
 
     def is_owner(self, person: bytes) -> bool:
         """Whether a person may do everything."""
@@ -125,22 +145,19 @@ class Admission:
 
     def may_come(self, key: bytes) -> bool:
         """Whether a key needs no link."""
-        person = self.person(key)
-        account = self._accounts.get(person)
-        if account is not None and account.revoked:
-            return False
-        return bool(self.role(person)) or key in self.door.authorized or self.door.mode is Mode.OPEN
+        return bool(self.role(self.person(key)))
 
     def knock(self, key: bytes) -> Answer:
         """Whether a key may connect to the port for requests. Where there are links, hello will tell."""
+        if not (self.may_come(key) or self._invites):
+            self._take_fresh()
         return Answer.YES if self.may_come(key) or self._invites else Answer.NO
 
     @property
     def has_owner(self) -> bool:
         """Whether anybody may do everything."""
-        return OWNER in self.door.authorized.values() or any(
-            account.role == OWNER and not account.revoked for account in self._accounts.values()
-        )
+        people = self._accounts.keys() | self._listed.keys()
+        return any(self.role(person) == OWNER for person in people)
 
     def admit(self, key: bytes, secret: bytes | None) -> tuple[bytes, bool]:
         """Somebody says hello.
@@ -157,32 +174,35 @@ class Admission:
             errors.LimitReached: the broker has as many accounts, or the person as many keys, as it may.
         """
         person = self.person(key)
-        invite = self._invites.get(invite_id(secret)) if secret is not None else None
+        invite = None
+        if secret is not None:
+            link = invite_id(secret)
+            if link not in self._invites:
+                self._take_fresh()
+            invite = self._invites.get(link)
         if invite is not None and invite.ms <= self._turn.now.ms:
             self._drop(invite)
             invite = None
         account = self._accounts.get(person)
         if invite is not None and self._raises(invite, account, person):
+            joined = self._join(key, invite)
             self._use(invite)
-            return self._join(key, invite), True
+            return joined, True
         if not self.may_come(key):
             raise errors.NotAdmitted(
                 "this broker does not let you in: ask who runs it for a link"
                 if secret is None
                 else "this link does not let anybody in any more: ask for a new one"
             )
-        if account is None:
-            role = self.door.authorized.get(key, MEMBER)
-            self._room_for_account()
-            self._keep(Account(person, role))
-            self._keep(Device(key, person))
-            return person, True
+        # Of who is let in without a link nothing need be kept: as what is in the file, or all alike.
         return person, False
 
     def _raises(self, invite: Invite, account: Account | None, person: bytes) -> bool:
         """Whether a link would give somebody anything."""
-        if invite.person:
-            return invite.person != person and bool(self.role(invite.person))
+        if not person:
+            return False
+        if invite.person:  # who is somebody already stays that
+            return invite.person != person and account is None and bool(self.role(invite.person))
         if account is None:
             return True
         if account.revoked:
@@ -259,10 +279,11 @@ class Admission:
         invite = self._invites.get(link)
         return invite is not None and invite.ms > ms
 
-    def given(self, invite: Invite) -> None:
-        """Who may write the broker's folder has put a link there."""
-        self._keep(invite)
-        self._turn.effects.given.append(invite)
+    def _take_fresh(self) -> None:
+        """Who may write the broker's folder may have put links there."""
+        for invite in self._fresh():
+            self._keep(invite)
+            self._turn.effects.given.append(invite)
 
     def revoke_link(self, person: bytes, which: str) -> None:
         """A link lets nobody in any more.
@@ -282,12 +303,27 @@ class Admission:
         Raises:
             errors.NotAllowed: who asks may not do that.
         """
-        account = self._accounts.get(other)
-        if account is None or not self._may_give(person, account.role) or person == other:
-            raise errors.NotAllowed("owners revoke anybody but themselves, moderators members: ask one of them")
+        account = self._accounts.get(other) or Account(other, MEMBER)
+        for role in {account.role, self.role(other) or account.role}:
+            if person == other or not self._may_give(person, role):
+                raise errors.NotAllowed("owners revoke anybody but themselves, moderators members: ask one of them")
         self._keep(Account(other, account.role, 0 if undo else self._turn.now.ms))
         for invite in [one for one in self._invites.values() if other in (one.by, one.person)]:
             self._drop(invite)
+
+    def revoke_key(self, person: bytes, key: bytes) -> None:
+        """A key lets nobody in any more; what else its person has goes on.
+
+        Raises:
+            errors.NotAllowed: it is not the person's own, nor one that the person may revoke.
+        """
+        other = self.person(key)
+        role = self.role(other)
+        if not role:
+            raise errors.NotAllowed("no such key is let in here")
+        if person != other and not self._may_give(person, role):
+            raise errors.NotAllowed("owners revoke anybody's keys, moderators those of members, all others their own")
+        self._keep(Device(key, b""))
 
     def _may_give(self, person: bytes, role: str) -> bool:
         """Whether a person may make others what a role says, and undo that."""
@@ -331,6 +367,7 @@ class Admission:
                     self._keys[before.person].discard(record.key)
                 self._devices[record.key] = record
                 self._keys.setdefault(record.person, set()).add(record.key)
+                self._relist(record.key)
             case Invite():
                 before = self._invites.get(record.id)
                 self._invites[record.id] = record
@@ -343,8 +380,14 @@ class Admission:
             case Device():
                 self._devices.pop(record.key, None)
                 self._keys[record.person].discard(record.key)
+                self._relist(record.key)
             case Invite():
                 self._invites.pop(record.id, None)
+
+    def _relist(self, key: bytes) -> None:
+        """A key is somebody else's now."""
+        if self._listed and key in self.door.authorized:
+            self.open(self.door)
 
     def committed(self) -> None:
         """The turn's work was committed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import time
@@ -12,8 +13,10 @@ from zchat.address import BadAddress
 from zchat.broker.admission import OWNER, ROLES, Admission, Door, Mode
 from zchat.errors import DataUnusable, KeyUnusable
 from zchat.links import INVITE_SIZE, Link, id_text, invite_id, parse_link
-from zchat.messages import LOBBY
+from zchat.messages import LATEST_MS, LOBBY
 from zchat.store.base import Invite
+
+log = logging.getLogger("zchat.broker")
 
 OWNER_LIFE = 366 * 86400
 """Seconds that the first owner's link holds."""
@@ -34,7 +37,14 @@ def put_link(keys: Path, role: str = OWNER, seconds: int = 3600) -> str:
         errors.DataUnusable: no broker ever ran there with keys.
         errors.KeyUnusable: it cannot be put there.
     """
-    known = keyfiles.read(keys / "link")
+    root = os.geteuid() == 0  # who runs a broker that has a user of its own
+    try:
+        owner = keys.stat()
+    except OSError:
+        raise DataUnusable(
+            f"no broker with keys ever ran in {keys.parent}: start one there with --curve first"
+        ) from None
+    known = keyfiles.read(keys / "link", owner.st_uid if root else None)
     if known is None:
         raise DataUnusable(f"no broker with keys ever ran in {keys.parent}: start one there with --curve first")
     try:
@@ -46,7 +56,11 @@ def put_link(keys: Path, role: str = OWNER, seconds: int = 3600) -> str:
     path = keys / "links" / id_text(invite_id(secret))
     try:
         path.parent.mkdir(mode=0o700, exist_ok=True)
-        keyfiles.written(path, f"{invite_id(secret).hex()} {role} {ends}\n").replace(path)
+        new = keyfiles.written(path, f"{invite_id(secret).hex()} {role} {ends}\n")
+        if root:  # what root puts there is the broker's
+            for one in (path.parent, new):
+                os.chown(one, owner.st_uid, owner.st_gid)
+        new.replace(path)
     except OSError as error:
         raise KeyUnusable(f"cannot write {path}: {error.strerror or error}") from None
     return str(Link(broker.address, broker.room, broker.key, secret))
@@ -75,7 +89,7 @@ class Entrance:
     def owner_link(self, admission: Admission) -> str | None:
         """The link by which the first owner comes in: made if there is none that holds; None once there is an owner."""
         if admission.has_owner or admission.door.mode is Mode.KNOWN:
-            self._owner_link.unlink(missing_ok=True)
+            _remove(self._owner_link)
             return None
         text = (keyfiles.read(self._owner_link) or "").strip()
         try:
@@ -97,7 +111,7 @@ class Entrance:
         except (KeyUnusable, BadAddress):
             return
         if secret is not None and invite_id(secret) == link:
-            self._owner_link.unlink(missing_ok=True)
+            _remove(self._owner_link)
 
     def take(self) -> list[Invite]:
         """The links that lie there, if anything has changed since they were looked for last."""
@@ -109,7 +123,11 @@ class Entrance:
             return []
         self._changed = changed
         found = []
-        for path in self._links.iterdir():
+        try:
+            paths = list(self._links.iterdir())
+        except OSError:
+            return []
+        for path in paths:
             if path.name.startswith("."):
                 continue  # it is being written
             try:
@@ -117,7 +135,7 @@ class Entrance:
                 invite = Invite(bytes.fromhex(link), LOBBY, role, 1, int(ends))
             except (KeyUnusable, ValueError):
                 continue
-            if role in ROLES and id_text(invite.id) == path.name:
+            if role in ROLES and id_text(invite.id) == path.name and 0 < invite.ms < LATEST_MS:
                 found.append(invite)
         return found
 
@@ -127,7 +145,7 @@ class Entrance:
 
     def kept(self, invite: Invite) -> None:
         """A link is kept elsewhere by now."""
-        (self._links / id_text(invite.id)).unlink(missing_ok=True)
+        _remove(self._links / id_text(invite.id))
 
     @staticmethod
     def _write(path: Path, line: str) -> None:
@@ -136,6 +154,13 @@ class Entrance:
             keyfiles.written(path, f"{line}\n").replace(path)
         except OSError as error:
             raise KeyUnusable(f"cannot write {path}: {error.strerror or error}") from None
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        log.warning("cannot remove %s, which is of no use any more: %s", path, error.strerror)
 
 
 def _ms() -> int:

@@ -16,7 +16,7 @@ from zchat import codec, errors
 from zchat.broker.admission import Admission, Door
 from zchat.broker.commands import BATCHED, execute
 from zchat.broker.effects import Effects, Level
-from zchat.broker.inputs import Announce, FenceMoved, Given, Gone, Input, Met, Now, Received, Shutdown
+from zchat.broker.inputs import Announce, FenceMoved, Gone, Input, Met, Now, Received, Shutdown
 from zchat.broker.marks import Marks
 from zchat.broker.people import RESERVED_DAYS, Names
 from zchat.broker.rates import Rates, retry_ms
@@ -31,6 +31,7 @@ from zchat.store.base import (
     Append,
     Greeted,
     Greeting,
+    Invite,
     Kept,
     KnownName,
     Outcome,
@@ -58,6 +59,7 @@ class Hub:
         token: makes a secret of so many random bytes.
         door: to whom it is open, under CURVE; None on plaintext.
         records: what the store keeps of who may come in.
+        fresh: gives the links that were put into the broker's folder since it was asked last.
 
     Attributes:
         turn: the turn under way.
@@ -75,16 +77,19 @@ class Hub:
         token: Callable[[int], bytes],
         door: Door | None = None,
         records: Iterable[Record] = (),
+        fresh: Callable[[], Iterable[Invite]] = tuple,
     ) -> None:
         self.settings = settings
         self.token = token
         self.turn = Turn(settings)
         self.rates = Rates(settings.rates)
-        self.admission = Admission(self.turn, records, door, token) if door is not None else None
+        self.admission = Admission(self.turn, records, door, token, fresh) if door is not None else None
         if self.admission is not None:
             self.rates.exempt = self.admission.is_owner
-        # On plaintext anybody may be any number of persons, and lose them.
-        self.names = Names(self.turn, known, forgotten=RESERVED_DAYS if door is None else None)
+        if self.admission is None:  # anybody may be any number of persons, and lose them
+            self.names = Names(self.turn, known, forgotten=RESERVED_DAYS)
+        else:
+            self.names = Names(self.turn, known, stays=self.admission.has_account)
         self.rooms = Rooms(self.turn, self.names, kept)
         self.marks = Marks(self.turn)
         self.sessions = Sessions(self.turn, self.rooms, self.names, self.marks)
@@ -94,13 +99,13 @@ class Hub:
         self._asked: dict[bytes, int] = {}  # requests of each peer in this turn
         self._sends: list[tuple[Session, Room | None, Sending]] = []
         self._hellos: list[tuple[Session, int, Callable[[Greeted], None], bool]] = []
-        self._settled: list[tuple[Session, Linked | Done]] = []
+        self._settled: list[tuple[Session, Linked | Done, Callable[[], None]]] = []
         self._recheck = False
 
     def admit_by(self, door: Door) -> None:
         """Goes by another door from now on: who may not come in by it any more has to leave with the next turn."""
         if self.admission is not None:
-            self.admission.door = door
+            self.admission.open(door)
             self._recheck = True
 
     @property
@@ -146,9 +151,6 @@ class Hub:
                         self.admission.gone(peer)
                 case Announce(text):
                     self.sessions.tell_all(Notice(now.ms, OPERATOR, text))
-                case Given(invite):
-                    if self.admission is not None:
-                        self.admission.given(invite)
                 case Shutdown(text):
                     self.draining = True
                     self.sessions.tell_all(Closing(text))
@@ -156,7 +158,7 @@ class Hub:
             self._recheck = False
             for session in self.sessions.all():
                 if not self.admission.may_come(session.key):
-                    self.let_out(session)
+                    self._let_out(session)
         self.sessions.expire()
         work = self.turn.work
         self.names.save(at_once=self.draining)
@@ -181,8 +183,9 @@ class Hub:
                     n += len(part.events)
             if n <= send.last:
                 self._not_sent(session, range(n, send.last + 1))
-        for session, answer in self._settled:
+        for session, answer, then in self._settled:
             self.sessions.reply(session, answer)
+            then()
         for new in self.turn.work.rooms:
             self.rooms.by_name[new.room].kept = True
         self.names.saved()
@@ -198,14 +201,15 @@ class Hub:
             error: why.
             greeted: the answers to the greetings, as far as there are any; the others may say hello again.
         """
-        for (session, q, welcome, new), known in zip_longest(self._hellos, greeted):
-            if known is not None and not new:
+        new = {session.person for session, _, _, first in self._hellos if first}
+        for (session, q, welcome, _), known in zip_longest(self._hellos, greeted):
+            if known is not None and session.person not in new:
                 welcome(known)
             else:
                 self._not_greeted(session, q)
         for session, _room, send in self._sends:
             self._not_sent(session, range(send.n, send.last + 1))
-        for session, answer in self._settled:
+        for session, answer, _ in self._settled:
             self.turn.fail(session.peer, answer.q, errors.Unavailable())
         self.names.failed()
         self.marks.failed()
@@ -322,16 +326,23 @@ class Hub:
         self.turn.work.greetings.append(greeting)
         self._hellos.append((session, q, welcome, new))
 
-    def let_out(self, session: Session) -> None:
-        """Ends a session whose person may not be here any more."""
+    def let_out(self, person: bytes, keys: Iterable[bytes]) -> None:
+        """Ends all sessions of a person, and those of keys, who may not be here any more."""
+        for session in self.sessions.all():
+            if session.person == person or session.key in keys:
+                self._let_out(session)
+
+    def _let_out(self, session: Session) -> None:
         if session.peer is not None:
             self.turn.fail(session.peer, 0, errors.NotAdmitted("you are not let in here any more"))
             self.turn.effects.over.append((session.peer, LET_OUT))
         self.sessions.end(session)
 
-    def settle(self, session: Session, answer: Linked | Done) -> None:
-        """Answers a request once the turn's work is kept; if it cannot be, the request is refused."""
-        self._settled.append((session, answer))
+    def settle(self, session: Session, answer: Linked | Done, then: Callable[[], None]) -> None:
+        """Answers a request once the turn's work is kept, and does what follows; if it cannot be kept, the request is
+        refused.
+        """
+        self._settled.append((session, answer, then))
 
     # Sends ----------------------------------------------------------------------------------------------------------
 
@@ -356,7 +367,7 @@ class Hub:
     def _tell_members(self, room: Room, kept: Kept) -> None:
         for person in set(room.members):
             if not any(self.sessions.of(person)):
-                self.rooms.waits(person, len(kept.events))
+                room.waiting[person] = room.waiting.get(person, 0) + len(kept.events)
             for reader in self.sessions.of(person):
                 for events in codec.frame_fuls(kept.events):
                     told = Private(room.name, self.peer_name(room, person), codec.as_encoded(events))

@@ -27,7 +27,7 @@ class Inflow:
     """
 
     def __init__(self, limit: int) -> None:
-        self._limit = limit
+        self.limit = limit
         self._statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC) if sys.platform == "linux" else -1
         self._page = os.sysconf("SC_PAGE_SIZE")
         self._least = self._resident()
@@ -53,7 +53,7 @@ class Inflow:
         Args:
             heard: bytes that were shown, by descriptor.
         """
-        return [fd for fd, shown in heard.items() if _received(fd) - shown > self._limit]
+        return [fd for fd, shown in heard.items() if _received(fd) - shown > self.limit]
 
     def close(self) -> None:
         """Looks no more."""

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from zchat.codec import Malformed
 from zchat.messages import Request, Value
-from zchat.store.base import Invite
 
 
 class Now(Value, frozen=True):
@@ -55,16 +54,10 @@ class Announce(Value, frozen=True):
     text: str
 
 
-class Given(Value, frozen=True):
-    """Who may write the broker's folder gave a link out."""
-
-    invite: Invite
-
-
 class Shutdown(Value, frozen=True):
     """The broker is about to stop."""
 
     text: str
 
 
-Input = Met | Received | FenceMoved | Gone | Announce | Given | Shutdown
+Input = Met | Received | FenceMoved | Gone | Announce | Shutdown

@@ -53,7 +53,7 @@ LIMITS = {
     "hello_wait": Limit("Seconds that a connection may last without a session.", 0.1, 60),
     "max_connections": Limit("Connections to one port.", 2),
     "max_strangers": Limit("Connections to one port that have no session.", 1),
-    "max_waiting": Limit("Private messages that wait for one person who is away."),
+    "max_waiting": Limit("Private messages of one conversation that wait for who is away."),
     "max_rooms_person": Limit("Rooms that one person made."),
     "max_members": Limit("Members of a room."),
     "max_names": Limit("Names whose owner is remembered."),

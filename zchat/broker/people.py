@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 from zchat import errors, names
@@ -58,11 +58,19 @@ class Names:
     Args:
         turn: the turn under way.
         known: whose the names are, the one noted longest ago first.
+        stays: says whose names are not forgotten to make room for others.
         forgotten: days after which the name of who does not come any more is free again; None for never.
     """
 
-    def __init__(self, turn: Turn, known: Iterable[KnownName] = (), forgotten: int | None = None) -> None:
+    def __init__(
+        self,
+        turn: Turn,
+        known: Iterable[KnownName] = (),
+        forgotten: int | None = None,
+        stays: Callable[[bytes], bool] = lambda _person: False,
+    ) -> None:
         self._turn = turn
+        self._stays = stays
         self._known = {one.key: one for one in known}
         self._forgotten = forgotten
         self._here: dict[str, int] = {}  # sessions that go by it now, by key
@@ -124,6 +132,12 @@ class Names:
         ms = self._turn.now.ms
         until = ms + RESERVED_DAYS * DAY_MS if given_up else known.until
         self._note(KnownName(key, known.name, known.person, until, ms), at_once=given_up)
+
+    def keep(self, person: bytes) -> None:
+        """A person may come back: the names are kept for as long as that one has them."""
+        for key in self._of.of(person):
+            known = self._known[key]
+            self._note(KnownName(key, known.name, person, 0, known.seen))
 
     def give_up(self, person: bytes) -> None:
         """A person does not come back: the names get free in a while."""
@@ -209,13 +223,14 @@ class Names:
         self._due = min(self._due, self._turn.clock + (0.0 if at_once else LAZY))
 
     def _make_room(self) -> None:
-        """There are as many names as are kept: the one that was noted longest ago is forgotten, if nobody is here by
-        it.
+        """There are as many names as are kept: of those whom nobody let in the one that was noted longest ago is
+        forgotten.
         """
         while len(self._known) >= self._turn.settings.max_names:
-            oldest = next((key for key in self._known if key not in self._here), None)
+            free = (key for key, one in self._known.items() if key not in self._here and not self._stays(one.person))
+            oldest = next(free, None)
             if oldest is None:
-                return
+                raise errors.LimitReached("as many names as the broker keeps: ask who runs it for more")
             known = self._known.pop(oldest)
             self._of.remove(known.person, oldest)
             if self._by_look is not None:

@@ -7,9 +7,6 @@ import random
 from zchat.broker.settings import Settings
 from zchat.broker.strangers import Known, Strangers
 
-MAKE_ROOM = 16
-"""Strangers that have to go when the system gives us no more descriptors."""
-
 
 class Port:
     """Which connections there are, and who has to go.
@@ -26,7 +23,6 @@ class Port:
         self.open: set[int] = set()
         self._settings = settings
         self._strangers = Strangers(settings.max_strangers, known, random.randrange)
-        self._full = False
 
     def go_by(self, settings: Settings) -> None:
         """Other bounds hold from now on."""
@@ -47,16 +43,9 @@ class Port:
         self.open.discard(fd)
         self._strangers.ended(fd)
 
-    def full(self) -> None:
-        """The system would give us no more descriptors."""
-        self._full = True
-
     def crowded(self) -> list[int]:
         """Which connections have to go, since there are too many."""
-        room = self._settings.max_connections - len(self.open)
-        if self._full:
-            room, self._full = min(room, -MAKE_ROOM), False
-        return self._strangers.crowded(room)
+        return self._strangers.crowded(self._settings.max_connections - len(self.open))
 
     def late(self, clock: float) -> list[int]:
         """Which have not said hello in time."""

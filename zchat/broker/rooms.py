@@ -38,6 +38,7 @@ class Room:
         planned: the turn in which the store was last asked to keep it.
         members: the two persons of a private room; empty for a public one.
         founder: the person who made it; empty if nobody did.
+        waiting: of a private room: how much was said to each who was not here since, in this life of the broker.
         called: what they were called last, by person.
         moved: the turn in which its head or roster last changed.
         said: the hub's clock when it last spoke.
@@ -53,6 +54,7 @@ class Room:
     planned: int = -1
     members: tuple[bytes, ...] = ()
     founder: bytes = b""
+    waiting: dict[bytes, int] = field(default_factory=dict)
     called: dict[bytes, str] = field(default_factory=dict)
     roster: Roster = field(default_factory=Roster)
     moved: int = 0
@@ -117,7 +119,6 @@ class Rooms:
         self._quieting: deque[tuple[float, Room]] = deque()
         self._changed: dict[str, Room] = {}  # whose roster has something to tell
         self._founded = Counter(room.founder for room in self.by_name.values() if room.founder)
-        self._waiting: Counter[bytes] = Counter()  # what was said in private to who was not here, since the last visit
         self.make(LOBBY, said=False)
 
     def make(self, name: str, members: tuple[Member, ...] = (), *, said: bool = True, founder: bytes = b"") -> Room:
@@ -221,16 +222,13 @@ class Rooms:
         Raises:
             errors.LimitReached: too much waits for the other already, who is not here.
         """
-        if self._waiting[other_of(room, person)] >= self._turn.settings.max_waiting:
+        if room.waiting.get(other_of(room, person), 0) >= self._turn.settings.max_waiting:
             raise errors.LimitReached("as many messages wait for that person as may: wait until they are here")
-
-    def waits(self, person: bytes, count: int) -> None:
-        """So much was said in private to somebody who is not here."""
-        self._waiting[person] += count
 
     def came(self, person: bytes) -> None:
         """Somebody is here: what waited does not any more."""
-        self._waiting.pop(person, None)
+        for room in self.private(person):
+            room.waiting.pop(person, None)
 
     def _note_members(self, room: Room) -> None:
         for person in set(room.members):

@@ -19,12 +19,12 @@ import zmq
 from zchat import codec, errors
 from zchat.broker import limits
 from zchat.broker.admission import Answer, Door
-from zchat.broker.connections import Connections, cut
+from zchat.broker.connections import Connection, Connections, cut
 from zchat.broker.effects import Effects, Lookup
 from zchat.broker.entrance import Entrance
 from zchat.broker.hub import Hub
 from zchat.broker.inflow import Inflow
-from zchat.broker.inputs import FenceMoved, Given, Gone, Input, Met, Now, Received
+from zchat.broker.inputs import FenceMoved, Gone, Input, Met, Now, Received
 from zchat.broker.pace import CROWD, Pace
 from zchat.broker.ports import Port
 from zchat.broker.settings import Settings
@@ -81,7 +81,8 @@ class Server:
         entrance: Entrance | None = None,
     ) -> None:
         door, records = (None, ()) if entrance is None else (entrance.door, store.records())
-        self.hub = Hub(settings, store.rooms(), store.names(), secrets.token_bytes, door, records)
+        fresh = tuple if entrance is None else entrance.take
+        self.hub = Hub(settings, store.rooms(), store.names(), secrets.token_bytes, door, records, fresh)
         self._store = store
         store.quotas = _quotas(settings)
         self._sockets = sockets
@@ -137,6 +138,7 @@ class Server:
         settings, fixed = limits.kept(self.hub.settings, settings)
         self.hub.reload(settings)
         self._subscribers.limit = TOPIC * settings.max_rooms_joined
+        self._inflow.limit = settings.credit * settings.text_limit + DRAIN
         self._subscribers.most = 2 * settings.max_sessions_person
         for port in (self._requests_port, self._rooms_port):
             port.go_by(settings)
@@ -236,7 +238,10 @@ class Server:
                 first = router.recv(copy=False)
                 frame = first.bytes
                 key = _key(first) if self._sockets.zap is not None else b""
-                if known is None:
+                if len(peer) < codec.ROUTING_ID:
+                    log.warning("cut %s: it has a routing id that others can guess", cut(first.get(zmq.SRCFD)))
+                    known = Connection(-1, "")
+                elif known is None:
                     # What ended before this connection began is noted first: its descriptor may be this one's.
                     self._drain_monitors()
                     known = self._connections.add(peer, first.get(zmq.SRCFD), key)
@@ -252,7 +257,7 @@ class Server:
                 parts += 1
             budget -= size
             known.heard += size
-            if not self._connections.is_cut(peer):
+            if known.fd >= 0 and not self._connections.is_cut(peer):
                 inputs.append(Received(peer, self._requests(frame, parts)))
         return False
 
@@ -289,10 +294,8 @@ class Server:
                         log.warning("cut %s: it may not subscribe to anything, or not once more", cut(fd))
             if self._subscribers.has_ended(fd):
                 continue
-            if (
-                self._subscribers.key(fd) != key
-            ):  # of two connections that had this descriptor in turn: let it come again
-                cut(fd)
+            if self._subscribers.key(fd) != key:
+                cut(fd)  # of two connections that had this descriptor in turn: let it come again
                 continue
             if body[:1] == b"\0":
                 self._subscribers.unsubscribed(fd, len(body))
@@ -319,10 +322,8 @@ class Server:
                 elif event == zmq.EVENT_DISCONNECTED:
                     port.ended(value)
                     ended(value)
-                elif event == zmq.EVENT_ACCEPT_FAILED:
-                    port.full()
                 else:
-                    log.warning("a connection ended before it spoke ZeroMQ, or without a key that it needs")
+                    log.info("a connection ended before it spoke ZeroMQ, or without a key that it needs")
             for fd in port.crowded():
                 log.warning("cut %s: too many connections, and it has not said hello", cut(fd))
 
@@ -352,6 +353,18 @@ class Server:
         fence = self._subscribers.fence(fd)
         return fence is not None and self.hub.sessions.fenced(fence) is not None
 
+    def _shut(self, keys: Sequence[bytes]) -> None:
+        """Cuts all connections of keys to the PUB port."""
+        for key in keys:
+            for fd in self._subscribers.of(key):
+                cut(fd)
+        # Whose those are over which nothing came yet is not known, and what they subscribe to now would count before it
+        # is looked at. Who has a session connects again.
+        self._drain_monitors()
+        for fd in self._rooms_port.open:
+            if self._subscribers.key(fd) is None:
+                cut(fd)
+
     def _look(self) -> None:
         """Cuts who has said no hello in time, and who sends what never ends."""
         self._look_at = time.monotonic() + LOOK
@@ -359,9 +372,6 @@ class Server:
         for port in (self._requests_port, self._rooms_port):
             for fd in port.late(clock):
                 log.info("cut %s: it said no hello in time", cut(fd))
-        if self._entrance is not None:
-            for invite in self._entrance.take():
-                self.give(Given(invite))
         if self._inflow.grew():
             for port, heard in (
                 (self._requests_port, self._connections.heard()),
@@ -399,10 +409,9 @@ class Server:
 
     def _run(self, effects: Effects) -> None:
         stamp = self._store.stamp
-        for key in effects.shut:  # first: what is published below is not for them
-            if not self._live(key):
-                for fd in self._subscribers.of(key):
-                    cut(fd)
+        gone = [key for key in effects.shut if not self._live(key)]
+        if gone:  # first: what is published below is not for them
+            self._shut(gone)
         times = 0
         for room, publication in effects.published.items():
             frames = codec.encode_published(room, stamp, publication.events, publication.states)

@@ -57,7 +57,7 @@ class Settings:
         max_link_life: seconds that a link may hold.
         max_rooms_person: that one person made.
         max_members: of one room.
-        max_waiting: private messages for one person who is away.
+        max_waiting: private messages of one conversation for who is away.
         max_bytes_person, max_bytes_room: of events that are kept.
         rates: how much a person may ask for in a time; None for as much as they like. Where anybody can be as many
             persons as they like, limits to each would hinder only the honest.
@@ -99,7 +99,7 @@ class Settings:
     max_link_life: int = 366 * 86400
     max_rooms_person: int = 10_000
     max_members: int = 20_000
-    max_waiting: int = 10_000
+    max_waiting: int = 1000
     max_bytes_person: int = 1 << 30
     max_bytes_room: int = 1 << 32
     rates: Limits | None = None

@@ -19,8 +19,8 @@ def command(
     who: Annotated[
         str,
         typer.Argument(
-            metavar="LINK|ID|NAME",
-            help="A link, its id, or a person: @NAME where it looks like an id.",
+            metavar="LINK|ID|NAME|KEY",
+            help="A link, its id, a person (@NAME where it looks like an id), or one public key.",
             show_default=False,
         ),
     ],
@@ -31,7 +31,7 @@ def command(
 ) -> None:
     """Has a link, or a person, let in no more.
 
-    A person is gone at once, with every device. Who came in by a link that is revoked stays.
+    A person is gone at once, with every device, or with a key one device. Who came in by a link that is revoked stays.
     """
     from zchat.cli.output import say
     from zchat.client.questions import link_id

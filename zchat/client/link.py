@@ -4,6 +4,7 @@ here.
 
 from __future__ import annotations
 
+import os
 import random
 import signal
 import struct
@@ -157,6 +158,7 @@ class Link:
             dealer = self._dealer = self._context.socket(zmq.DEALER)
             _common(dealer, self._host, self._curve)
             dealer.rcvhwm = dealer.sndhwm = 0  # bounded by the credit
+            dealer.routing_id = codec.routing_id(os.urandom(codec.ROUTING_ID - 1))
             self._monitor = dealer.get_monitor_socket(_EVENTS)
             dealer.connect(str(self._host))
         self.generation += 1

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from zchat import errors
+from zchat.address import BadAddress
 from zchat.broker.admission import Admission
 from zchat.broker.effects import Level
 from zchat.broker.sessions import Session, called
-from zchat.links import id_text
+from zchat.links import id_text, parse_key
 from zchat.messages import LOBBY, Device, Done, Link, Linked, LinkInfo, LinkList, Links, Revoke
 
 if TYPE_CHECKING:
@@ -19,13 +21,13 @@ def link(hub: Hub, session: Session, request: Link) -> None:
     """A link that lets others in."""
     room = hub.rooms.canonical(request.room)
     made = _admission(hub).link(session.person, room, request.uses, request.seconds, request.role)
-    hub.turn.log(Level.INFO, f"{_called(hub, session)} made a link for {request.uses} {request.role}", session.peer)
-    hub.settle(session, Linked(request.q, made))
+    _settle(hub, session, Linked(request.q, made), f"made a link for {request.uses} {request.role}")
 
 
 def device(hub: Hub, session: Session, request: Device) -> None:
     """A link that lets one more key of the same person in."""
-    hub.settle(session, Linked(request.q, _admission(hub).device(session.person, LOBBY)))
+    made = _admission(hub).device(session.person, LOBBY)
+    _settle(hub, session, Linked(request.q, made), "made a link for one more key")
 
 
 def links(hub: Hub, session: Session, request: Links) -> None:
@@ -39,27 +41,50 @@ def links(hub: Hub, session: Session, request: Links) -> None:
 
 
 def revoke(hub: Hub, session: Session, request: Revoke) -> None:
-    """A link, or a person, is let in no longer."""
+    """A link, a key or a person is let in no longer."""
     admission = _admission(hub)
+    answer = Done(request.q)
     if request.link:
         admission.revoke_link(session.person, request.link)
-        hub.turn.log(Level.INFO, f"{_called(hub, session)} revoked the link {request.link}", session.peer)
-    else:
-        name, person = hub.names.owner(request.name)
-        admission.revoke(session.person, person, undo=request.undo)
-        hub.turn.log(
-            Level.INFO, f"{_called(hub, session)} {'lets in again' if request.undo else 'revoked'} {name}", session.peer
-        )
-        if not request.undo:
-            for theirs in list(hub.sessions.of(person)):
-                hub.let_out(theirs)
-            hub.names.give_up(person)
-    hub.settle(session, Done(request.q))
+        _settle(hub, session, answer, f"revoked the link {request.link}")
+        return
+    key = _key(request.name)
+    if key is not None:
+        admission.revoke_key(session.person, key)
+        _settle(hub, session, answer, f"revoked the key {request.name}", lambda: hub.let_out(b"", {key}))
+        return
+    name, person = hub.names.owner(request.name)
+    admission.revoke(session.person, person, undo=request.undo)
+    if request.undo:
+        _settle(hub, session, answer, f"lets {name} in again", lambda: hub.names.keep(person))
+        return
+
+    def out() -> None:
+        hub.let_out(person, admission.keys(person))
+        hub.names.give_up(person)
+
+    _settle(hub, session, answer, f"revoked {name}", out)
 
 
-def _called(hub: Hub, session: Session) -> str:
-    """Whom the log names: also of who asks without a name it is known who that is."""
-    return hub.names.called(session.person) or called(session)
+def _settle(
+    hub: Hub, session: Session, answer: Linked | Done, text: str, then: Callable[[], None] | None = None
+) -> None:
+    who = hub.names.called(session.person) or called(session)  # also of who asks without a name it is known who it is
+
+    def done() -> None:
+        hub.turn.log(Level.INFO, f"{who} {text}", session.peer)
+        if then is not None:
+            then()
+
+    hub.settle(session, answer, done)
+
+
+def _key(text: str) -> bytes | None:
+    """The key that is meant; None for a name, which is shorter."""
+    try:
+        return parse_key(text)
+    except BadAddress:
+        return None
 
 
 def _admission(hub: Hub) -> Admission:

@@ -9,6 +9,7 @@ from zchat import errors
 from zchat.broker.commands import limits
 from zchat.broker.effects import Level
 from zchat.broker.sessions import Client, Session
+from zchat.links import key_text
 from zchat.messages import VERSION, Beat, Bye, Done, Heartbeat, Hello, Moved, Ping, Pong, PrivateRoom, Welcome
 from zchat.store.base import Greeted, Greeting
 
@@ -32,6 +33,9 @@ def hello(hub: Hub, peer: bytes, request: Hello) -> None:
     limits.hello(hub, peer, person)
     if hub.admission is not None:
         person, new = hub.admission.admit(key, request.invite)
+        if new:
+            role = hub.admission.role(person)
+            hub.turn.log(Level.INFO, f"lets {request.name or 'a visitor'} in as {role}, key {key_text(key)}", peer)
     known = hub.sessions.of_client(request.client)
     if known is not None and known.person != person:
         raise errors.BadRequest("hello: the client is another person's")
