@@ -96,10 +96,21 @@ def test_other_limits_hold_at_once_and_nobody_owes_anything() -> None:
     assert not any(buckets.take(ANN, MESSAGES, 0.0) for _ in range(9))
 
 
-@pytest.mark.parametrize(("burst", "per_second"), [(0, 1), (1, 0), (float("inf"), 1), (1, float("nan")), (1, -1)])
+@pytest.mark.parametrize(
+    ("burst", "per_second"),
+    [(0, 1), (1, 0), (float("inf"), 1), (1, float("nan")), (1, -1), (1, 1e-310), (1e10, 1), (1, 1e10)],
+)
 def test_what_lets_nothing_through_is_no_rate(burst: float, per_second: float) -> None:
     with pytest.raises(errors.BadOption):
         Rate(burst, per_second)
+
+
+def test_the_slowest_rate_and_the_quickest_can_be_told() -> None:
+    buckets = Rates(Limits(messages=Rate(rates.MOST, rates.SLOWEST), questions=Rate(1, rates.MOST)))
+    assert [buckets.take(ANN, MESSAGES, 10.0, rates.MOST) > 0 for _ in range(2)] == [False, True]
+    buckets.sent(ANN, 10.0, 1000, 1000)
+    assert retry_ms(buckets.take(ANN, MESSAGES, 10.0, rates.MOST)) < 2**63
+    assert buckets.refused(ANN, 100, 10.0, 1 << 40) == 0.0
 
 
 def test_a_wait_is_told_in_whole_milliseconds() -> None:

@@ -182,7 +182,8 @@ def test_a_hang_up_has_it_read_its_configuration_anew(world: World, tmp_path: Pa
 
 def test_a_configuration_that_cannot_be_used_leaves_all_as_it_was(world: World, tmp_path: Path) -> None:
     broker, file = configured(world, tmp_path, "[limits]\ntext-limit = 5\n")
-    for count, text in enumerate(["", "keep-messages = 'many'\n", "limits = 1\n", None], 1):
+    absurd = [f"drain-timeout = 1{'0' * 400}\n", f"keep-messages = 1{'0' * 5000}\n", 'banner = "@a\\u0000b"\n']
+    for count, text in enumerate(["", "keep-messages = 'many'\n", "limits = 1\n", *absurd, None], 1):
         if text is None:
             file.unlink()
         else:

@@ -10,12 +10,16 @@ from pathlib import Path
 import pytest
 
 from zchat import cli
+from zchat.address import Address
 from zchat.broker import limits
 from zchat.broker.rates import Limits, Rate
 from zchat.broker.settings import Settings
 from zchat.cli import config
 from zchat.cli.plan import Wanted
 from zchat.cli.systemd import broker_context
+from zchat.errors import BadConfig
+from zchat.links import Link, parse_link
+from zchat.messages import LOBBY
 
 
 def uncommented(text: str) -> str:
@@ -104,6 +108,36 @@ def test_who_may_come_in(tmp_path: Path) -> None:
     assert wanted(tmp_path, 'memory = true\ncurve = true\nkeys = "/k"').plan().access.keys == Path("/k")
 
 
+@pytest.mark.parametrize(
+    "host", ["chat.example.org", "under_score", "localhost", "10.0.0.7", "::1", "[2001:db8::7]", "a" * 253]
+)
+def test_what_is_advertised_makes_a_link_that_leads_there(host: str) -> None:
+    plan = Wanted.of(broker_context(["--curve", "--advertise", host])).plan()
+    assert plan.access.advertise == host.strip("[]")
+    link = Link(Address(plan.access.advertise, 6000), LOBBY, b"k" * 32)
+    assert parse_link(str(link)) == link
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        *("", " ", "*", "a b", " chat.example", "chat.example:6000", "tcp://chat.example", "tcp://chat.example:6000"),
+        *("chat.example/", "chat.example/lobby", "me@chat.example", "chat?x", "chat#x", "ch%61t", "m\xfcnchen.example"),
+        *("[::1]:6000", "[chat.example]", "[::1", "::1]", "1::2::3", "fe80::1%eth0", "[tcp://a:6000]", "a" * 254),
+    ],
+)
+def test_what_is_advertised_is_a_host_alone(host: str) -> None:
+    for more in ([], ["--curve"]):
+        with pytest.raises(BadConfig, match=r"--advertise .*: write a host alone"):
+            Wanted.of(broker_context([*more, f"--advertise={host}"])).plan()
+
+
+def test_a_broker_that_runs_keeps_the_rates_of_the_connections_that_it_has(tmp_path: Path) -> None:
+    plain, curve = wanted(tmp_path, f'data = "{tmp_path}"'), ["--curve"]
+    assert plain.plan(curve=True).settings.rates == Limits()
+    assert wanted(tmp_path, f'data = "{tmp_path}"', *curve).plan(curve=False).settings.rates is None
+
+
 # What is refused ------------------------------------------------------------------------------------------------------
 
 
@@ -126,6 +160,23 @@ def test_who_may_come_in(tmp_path: Path) -> None:
         ("keep-days = nan", "keep-days: write a number"),
         ("drain-timeout = inf", "drain-timeout: write a number"),
         ("keep-days = [3]", "keep-days: write a number"),
+        ("keep-days = 1e308", "keep-days: 1e+308 is not in the range"),
+        ("bind-wait = 1e308", "bind-wait: 1e+308 is not in the range"),
+        ("drain-timeout = 1e308", "drain-timeout: 1e+308 is not in the range"),
+        (f"drain-timeout = 1{'0' * 400}", "drain-timeout: write a number"),
+        (f"keep-messages = 1{'0' * 15}", "is not in the range"),
+        (f"pub-port = 0x1{'0' * 5000}", "pub-port: write a whole number"),
+        (f"memory = true\nkeep-messages = 1{'0' * 5000}", "keep-messages: it has a number of too many digits"),
+        (f"[limits]\ngrace = 1{'0' * 400}", "limits: grace: write a number"),
+        (f"[limits]\ngrace = 0x1{'0' * 5000}", "limits: grace: write a number"),
+        (f"[limits]\nmax-rooms = 0x1{'0' * 5000}", "limits: max-rooms: it must be from 1 to"),
+        (f"x = [\n1{'0' * 5000}]", "zchat.toml: it has a number of too many digits"),
+        ('curve = true\nauthorized = "a\\u0000b"', "authorized: there is a NUL in it"),
+        ('data = "a\\u0000b"', "data: there is a NUL in it"),
+        ('bind = "tcp://a\\u0000b"', "bind: there is a NUL in it"),
+        ('banner = "@a\\u0000b"', "banner: there is a NUL in it"),
+        ('advertise = "a\\u0000b"', "advertise: there is a NUL in it"),
+        ("advertise = ''", "--advertise : write a host alone"),
         ("log-level = 'loud'", "log-level: 'loud' is not one of"),
         ("admission = 'all'", "admission: 'all' is not one of"),
         ("pub-port = 70000", "port 70000 is out of range"),
@@ -147,6 +198,7 @@ def test_who_may_come_in(tmp_path: Path) -> None:
         ("[rates]\nmessages = '200/many'", "rates: messages: write AT-ONCE/PER-SECOND"),
         ("[rates]\nmessages = '200/0'", "rates: messages: no rate: 200 at once, then 0 a second"),
         ("[rates]\nmessages = 'nan/1'", "rates: messages: no rate: nan at once"),
+        ("[rates]\nmessages = '1/1e-310'", "rates: messages: no rate: 1 at once, then 1e-310 a second"),
         ("memory = true\ndata = '/x'", "choose: --data keeps the log"),
         ("curve = true\ninsecure = true", "choose: --curve encrypts"),
         ("admission = 'known'", "--admission known takes keys: add --curve"),
@@ -184,6 +236,9 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path, capsys: pytest.Ca
         (["--rate", "messages=0/1"], "--rate messages: no rate: 0 at once"),
         (["--rate", "words=1/1"], "--rate words: there is no such rate"),
         (["--keep-days", "nan"], "--keep-days: write a number"),
+        (["--rate", "messages=1/1e-310"], "and 0.000001 to 1000000000 a second"),
+        (["--keep-days", "1e308"], "1e+308 is not in the range"),
+        (["--advertise", "chat.example.org:6000"], "--advertise chat.example.org:6000: write a host alone"),
         (["--banner", "x" * 20000], "the banner is longer"),
         (["--bind", "tcp://127.0.0.1:99999"], "port 99999 is out of range"),
         (["--admission", "invite"], "add --curve"),

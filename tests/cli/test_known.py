@@ -59,3 +59,42 @@ def test_who_is_listed_comes_in_and_who_is_not_any_more_is_put_out(world: World,
     broker.signal(signal.SIGHUP)
     broker.wait_err("(?s)read anew.*read anew")
     assert "still here" in world.run("history", "lobby", env=bob).stdout
+
+
+def test_a_broker_that_runs_is_opened_and_shut_to_strangers(world: World, tmp_path: Path) -> None:
+    known, others = tmp_path / "known", tmp_path / "others"
+    known.write_text(f"{key_of(world)} owner\n")
+    others.write_text(f"{key_of(world, world.person(tmp_path / 'carol'))}\n")
+    text = f'curve = true\nadvertise = "127.0.0.1"\nadmission = "known"\nauthorized = "{known}"\n'
+    file = tmp_path / "zchat.toml"
+    file.write_text(text)
+    broker = world.broker("--config", str(file))
+    bob = world.other_person()
+    bob["ZCHAT_URL"] = world.url
+    link = (tmp_path / "data" / "zchat" / "keys" / "link").read_text().strip()
+    assert world.run("join", link, "--name", "bob", env=bob).returncode == 4
+
+    file.write_text(text.replace("known", "open", 1).replace(str(known), str(others)))
+    broker.signal(signal.SIGHUP)
+    broker.wait_err("read anew")
+    assert "you are in lobby" in world.run("join", link, "--name", "bob", env=bob).stderr
+
+    file.write_text(text.replace(str(known), str(others)))
+    broker.signal(signal.SIGHUP)
+    broker.wait_err("(?s)read anew.*read anew")
+    assert world.run("history", "lobby", env=bob).returncode == 4
+    assert "WARNING changed" not in broker.err
+
+
+@pytest.mark.parametrize("text", ["keep-messages = 9\n", "insecure = true\n"])
+def test_a_broker_that_runs_does_not_give_up_encryption(world: World, tmp_path: Path, text: str) -> None:
+    file = tmp_path / "zchat.toml"
+    file.write_text('curve = true\nadvertise = "127.0.0.1"\nadmission = "open"\n')
+    broker = world.broker("--config", str(file))
+    link = (tmp_path / "data" / "zchat" / "keys" / "link").read_text().strip()
+    file.write_text(text)
+    broker.signal(signal.SIGHUP)
+    broker.wait_err("WARNING changed, but only a restart takes it over: [^\n]*curve[^\n]*\n")
+    assert "you are in lobby" in world.run("join", link, "--name", "bob").stderr
+    broker.signal(signal.SIGTERM)
+    assert broker.ends() == 0

@@ -146,7 +146,7 @@ def _whole(value: object) -> int | None:
 def _number(value: object) -> float | None:
     try:
         found = float(value) if type(value) in (int, float) or isinstance(value, str) else None  # type: ignore[arg-type]
-    except ValueError:
+    except (ValueError, OverflowError):  # a whole number that no other can hold
         return None
     return found if found is not None and math.isfinite(found) else None
 

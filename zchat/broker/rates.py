@@ -45,25 +45,30 @@ SWEEP = 1000
 """Persons from which on those whose buckets are full again are looked for, and forgotten."""
 
 
+SLOWEST, MOST = 1e-6, 1e9
+"""Tokens a second at least; and at most, as well as at once. What takes longer to fill is no time that one can tell."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rate:
     """A bucket.
 
     Args:
-        burst: tokens that it holds, one at least.
-        per_second: tokens that come in a second, more than none.
+        burst: tokens that it holds, from 1 to `MOST`.
+        per_second: tokens that come in a second, from `SLOWEST` to `MOST`.
 
     Raises:
-        errors.BadOption: it would never let anything through.
+        errors.BadOption: it would never let anything through, or is beyond all measure.
     """
 
     burst: float
     per_second: float
 
     def __post_init__(self) -> None:
-        if not (1 <= self.burst < inf and 0 < self.per_second < inf):
+        if not (1 <= self.burst <= MOST and SLOWEST <= self.per_second <= MOST):
             told = f"{self.burst:g} at once, then {self.per_second:g} a second"
-            raise errors.BadOption(f"no rate: {told}; it takes at least 1 at once, and more than 0 a second")
+            most = f"{MOST:.0f}"
+            raise errors.BadOption(f"no rate: {told}; it takes 1 to {most} at once, and 0.000001 to {most} a second")
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +236,8 @@ class Rates:
         # Who says all there is to say at once, in one program after the other, is refused about as often as not.
         asked = (self._rates[kind] for kind in (MESSAGES, JOINS, READS, QUESTIONS))
         steady = 2 * max((rate.per_second for rate in asked if rate is not None), default=0.0)
-        rate = Rate(allowance, max(allowance / DRAIN, steady))
+        allowance = min(allowance, int(MOST))
+        rate = Rate(allowance, min(max(allowance / DRAIN, steady), MOST))
         self._spend(person, _REFUSALS, rate, clock, count)
         full = self._full[person]
         if (full[_REFUSALS] - clock) * rate.per_second <= allowance:

@@ -54,10 +54,12 @@ def command(
     data: Data = None,
     memory: Annotated[bool, typer.Option("--memory", help="Keep nothing: all is gone when the broker ends.")] = False,
     keep_days: Annotated[
-        float | None, typer.Option("--keep-days", min=0.0, metavar="DAYS", help="Drop what is older. [default: never]")
+        float | None,
+        typer.Option("--keep-days", min=0.0, max=1e6, metavar="DAYS", help="Drop what is older. [default: never]"),
     ] = None,
     keep_messages: Annotated[
-        int | None, typer.Option("--keep-messages", min=1, metavar="N", help="Keep the last N of each room.")
+        int | None,
+        typer.Option("--keep-messages", min=1, max=10**12, metavar="N", help="Keep the last N of each room."),
     ] = None,
     pub_port: Annotated[
         int | None, typer.Option("--pub-port", metavar="PORT", help="Where to publish. [default: the next port]")
@@ -66,7 +68,8 @@ def command(
         str | None, typer.Option("--banner", metavar="TEXT|@FILE", help="What everybody is welcomed with.")
     ] = None,
     bind_wait: Annotated[
-        float, typer.Option("--bind-wait", min=0.0, metavar="SECONDS", help="How long to wait for a taken port.")
+        float,
+        typer.Option("--bind-wait", min=0.0, max=1e6, metavar="SECONDS", help="How long to wait for a taken port."),
     ] = 0.0,
     curve: Annotated[
         bool,
@@ -97,7 +100,11 @@ def command(
     drain_timeout: Annotated[
         float,
         typer.Option(
-            "--drain-timeout", min=0.0, metavar="SECONDS", help="How long to wait for clients when told to stop."
+            "--drain-timeout",
+            min=0.0,
+            max=1e6,
+            metavar="SECONDS",
+            help="How long to wait for clients when told to stop.",
         ),
     ] = 5.0,
     limit: Annotated[

@@ -145,6 +145,8 @@ def _table(path: Path) -> dict[str, Any]:
         table = tomllib.loads(f"{text}\n")  # else it says no line of the last one
     except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise BadConfig(f"{path}: {_where(text, str(error))}") from None
+    except ValueError:  # Python does not read a whole number of very many digits
+        raise BadConfig(f"{path}: {_endless(text)}it has a number of too many digits: write a shorter one") from None
     if not any(value != {} for value in table.values()):
         raise BadConfig(f"{path} is empty: set a key, or leave --config out; zchat config default prints all keys")
     return table
@@ -162,6 +164,12 @@ def _where(text: str, problem: str) -> str:
     return f"{key[:40]}: this is not TOML: {problem}"
 
 
+def _endless(text: str) -> str:
+    """The key of the number that has too many digits, if it can be told."""
+    found = re.search(r"(?m)^([^=\n]*)=[^\n]*?\d[\d_]{4300}", text)
+    return "" if found is None else f"{found[1].strip()[:40]}: "
+
+
 def _unknown(name: str, known: Iterable[str]) -> str:
     close = difflib.get_close_matches(name, known, 1)
     return f"{name}: there is no such key" + (f", is {close[0]} meant?" if close else "")
@@ -175,18 +183,28 @@ def _value(where: str, parameter: Parameter, value: object) -> Any:
     if isinstance(kind, types.BoolParamType):
         fits, wanted = isinstance(value, bool), "true or false"
     elif isinstance(kind, types.IntParamType):
-        fits, wanted = type(value) is int, "a whole number"
+        fits, wanted = type(value) is int and abs(value) < 1 << 63, "a whole number"  # no longer one is TOML either
     elif isinstance(kind, types.FloatParamType):
-        fits, wanted = type(value) in (int, float) and math.isfinite(value), "a number"  # type: ignore[arg-type]
+        fits, wanted = _finite(value), "a number"
     else:
         fits, wanted = isinstance(value, str), "a text in quotes"
     if not fits:
         raise BadConfig(f"{where}: write {wanted}")
+    if isinstance(value, str) and "\0" in value:
+        raise BadConfig(f"{where}: there is a NUL in it: leave that out")
     try:
         kind.convert(value, parameter, None)
     except BadParameter as error:
         raise BadConfig(f"{where}: {' '.join(error.message.split()).rstrip('.')}") from None
     return value
+
+
+def _finite(value: object) -> bool:
+    """Whether it is a number that a float can hold."""
+    try:
+        return type(value) in (int, float) and math.isfinite(value)  # type: ignore[arg-type]
+    except OverflowError:
+        return False
 
 
 def _named(where: str, table: object, known: Iterable[str], checked: Callable[[str, object], T]) -> dict[str, T]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ipaddress
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +27,10 @@ T = TypeVar("T")
 BANNER_LIMIT = 16 * 1024
 """Bytes of a banner at most: it is sent to everybody."""
 
-LIVE = {"banner", "keep_days", "keep_messages", "log_level", "drain_timeout", "limit", "rate", "config", "check_config"}
+LIVE = {
+    *("banner", "keep_days", "keep_messages", "log_level", "drain_timeout", "limit", "rate", "admission", "authorized"),
+    *("config", "check_config"),
+}
 """Parameters that a broker which runs takes over, or that are none of what it does."""
 
 
@@ -107,8 +112,11 @@ class Wanted:
             if one.name in mine and one.name not in LIVE and mine[one.name] != theirs[one.name]
         ]
 
-    def plan(self) -> Plan:
+    def plan(self, *, curve: bool | None = None) -> Plan:
         """What to do.
+
+        Args:
+            curve: whether the broker that is to do it runs under CURVE, which it goes on with; None if none runs yet.
 
         Raises:
             errors.ZchatError: that cannot be done, or contradicts itself.
@@ -135,7 +143,9 @@ class Wanted:
             folder,
             values["keep_days"],
             values["keep_messages"],
-            limits.with_rates(limits.apply(Settings(banner=banner), bounds), rates, usual=access.curve),
+            limits.with_rates(
+                limits.apply(Settings(banner=banner), bounds), rates, usual=access.curve if curve is None else curve
+            ),
             access,
             str(values["log_level"]),
             values["show_chat"],
@@ -165,10 +175,11 @@ def _access(values: Mapping[str, Any], address: Address, folder: Path | None) ->
     curve = values["curve"] or not (loopback or values["insecure"])
     keys, authorized = _path(values["keys"]), _path(values["authorized"])
     admission = None if values["admission"] is None else str(values["admission"])
+    advertise = None if values["advertise"] is None else _host(values["advertise"])
     if not curve:
         if admission in ("invite", "known"):
             raise BadConfig(f"--admission {admission} takes keys: add --curve")
-        return Access(advertise=values["advertise"])
+        return Access(advertise=advertise)
     if folder is None and keys is None:
         raise BadConfig("--memory keeps nothing, and an encrypted broker keeps its key: name a folder with --keys DIR")
     if admission == "known" and folder is None and authorized is None:
@@ -177,7 +188,35 @@ def _access(values: Mapping[str, Any], address: Address, folder: Path | None) ->
         keys = keys or folder / "keys"
         if admission == "known":
             authorized = authorized or folder / "authorized"
-    return Access(True, keys, admission or "invite", authorized, values["advertise"])
+    return Access(True, keys, admission or "invite", authorized, advertise)
+
+
+def _host(wanted: str) -> str:
+    """The host out of --advertise; a number of IP version 6 may be in brackets.
+
+    Raises:
+        errors.BadConfig: it is more than a host, or none that a link could name.
+    """
+    from zchat.address import BadAddress, parse
+
+    six = wanted.removeprefix("[").removesuffix("]")
+    try:
+        host = parse(f"[{six}]" if _is_six(six) else wanted).host
+    except BadAddress:
+        host = ""
+    # Some of what else is a host to connect to would end it in a link, or is no part of one: ? # % and beyond ASCII.
+    fits = wanted in (host, f"[{host}]") if _is_six(host) else wanted == host
+    if not (fits and re.fullmatch(r"[\w.:-]{1,253}", host, re.ASCII)):
+        raise BadConfig(f"--advertise {wanted}: write a host alone, as in chat.example.org; the port is that of --bind")
+    return host
+
+
+def _is_six(host: str) -> bool:
+    """Whether it is a number of IP version 6, of no certain interface: others call theirs otherwise."""
+    try:
+        return ipaddress.IPv6Address(host).scope_id is None
+    except ValueError:
+        return False
 
 
 def _address(bind: str) -> Address:

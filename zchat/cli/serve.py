@@ -9,6 +9,7 @@ import resource
 import signal
 import sys
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from zchat.broker import logs
@@ -158,14 +159,15 @@ class Service:
             return
         try:
             wanted = self._wanted.again()
-            plan = wanted.plan()
+            plan = wanted.plan(curve=self._server.door is not None)
             entrance = self._door(plan)
-        except ZchatError as error:
+            settings = within(plan.settings, descriptors())
+        except (ZchatError, ValueError, OverflowError, OSError) as error:  # nothing in a file is worth a broker's end
             log.warning("all stays as it was: %s", printable(str(error)))
             return
         if entrance is not None:
             self._server.admit_by(entrance)
-        fixed = self._server.reload(within(plan.settings, descriptors()), plan.keep_days, plan.keep_messages)
+        fixed = self._server.reload(settings, plan.keep_days, plan.keep_messages)
         left = self._wanted.restarts(wanted) + fixed
         logs.choose(plan.log_level)
         self._plan = plan
@@ -174,13 +176,16 @@ class Service:
             log.warning("changed, but only a restart takes it over: %s", ", ".join(left))
 
     def _door(self, plan: Plan) -> Door | None:
-        """To whom it is open by now.
+        """To whom it is open by now; None for the same as before, as where only a restart would take CURVE away.
 
         Raises:
             errors.DataUnusable: whom to let in cannot be read.
         """
         before = self._server.door
-        return None if before is None else door(plan.access, before.address, before.key)
+        if before is None or not plan.access.curve:
+            return None
+        # Where it is does not change: the link in its folder says so too.
+        return replace(door(plan.access, before.address, before.key), address=before.address)
 
 
 def _terminal() -> bool:
