@@ -156,6 +156,7 @@ class Broker:
     ) -> None:
         self.port = free_port()
         self.url = f"tcp://{host}:{self.port}"
+        self.joined = self.url if host == "127.0.0.1" else f"plain://{host}:{self.port}"
         self.data = data or folder / "data"
         self.errors = folder / "broker.err"
         self.started: list[tuple[float, float]] = []

@@ -139,7 +139,7 @@ class Run:
         """Starts a process of clients; see `Spec`."""
         assert self.broker is not None
         within = options.pop("within", ())
-        spec = Spec(self.broker.url, "", [], people, seed=self.options.seed, **options)
+        spec = Spec(self.broker.joined, "", [], people, seed=self.options.seed, **options)
         worker = Worker(len(self.workers), spec, self.folder, within)
         self.workers.append(worker)
         self.undo.callback(worker.kill)
@@ -208,7 +208,7 @@ class Run:
     def add_witness(self) -> Witness:
         """Has somebody look who is here."""
         assert self.broker is not None
-        witness = Witness(self.broker.url)
+        witness = Witness(self.broker.joined)
         witness.start()
         self.undo.callback(witness.end)
         return witness

@@ -499,7 +499,7 @@ class Load:
         now = time.monotonic()
         session = Session(self._names[index], secrets.token_bytes(16), secrets.token_bytes)
         session.join(self._rooms[index], quiet=False, now=now)
-        client = _Client(Link(self._context, self._address, session), self._rooms[index])
+        client = _Client(Link(self._context, self._address, session, anywhere=True), self._rooms[index])
         self._clients.append(client)
         client.link.tick(now)
 

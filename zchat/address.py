@@ -30,10 +30,17 @@ class Address:
     @property
     def loopback(self) -> bool:
         """Whether only this machine reaches it. A name is not: resolve it first."""
+        number = self.number
+        return number is not None and number.is_loopback
+
+    @property
+    def number(self) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+        """The host's number: of version 4 where it is one in the clothes of version 6. None for a name."""
         try:
-            return ipaddress.ip_address(self.host.partition("%")[0]).is_loopback
+            found = ipaddress.ip_address(self.host)
         except ValueError:
-            return False
+            return None
+        return getattr(found, "ipv4_mapped", None) or found
 
     @property
     def six(self) -> bool:

@@ -73,6 +73,10 @@ class BrokerChanged(ZchatError):
     """The broker at an address is not the one that was there before: it has another key."""
 
 
+class BrokerUnknown(ZchatError):
+    """Nothing is known of the broker at an address of another machine, so nothing was said to it."""
+
+
 class Refusal(ZchatError):
     """The broker said no.
 

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from client.gate import Gate, keypair
@@ -169,3 +170,40 @@ def test_where_nothing_can_be_kept_a_link_is_enough(gate: Make, monkeypatch: pyt
         arrive(broker, client)
         client.close(0)
     assert keys.remembered(broker.address) is None
+
+
+def test_a_broker_is_remembered_as_it_was_joined_alone(gate: Make) -> None:
+    broker = gate()
+    joined = Address("localhost", broker.address.port)
+    keys.remember(joined, PUBLIC)
+    with closing(Client(str(broker.address), name="ann")) as client:
+        arrive(broker, client)
+        client.close(0)
+    assert keys.remembered(broker.address) is None  # so that to forget the one is to forget it
+    assert broker.keys
+
+
+def test_a_name_that_comes_to_stand_for_another_machine_is_told_nothing(
+    gate: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = gate(None)
+    numbers = ["127.0.0.1"]
+    ask = socket.getaddrinfo
+
+    def asked(host: str, port: int, **given: Any) -> list[Any]:
+        found = numbers if host == "moves.example.org" else [host]
+        return [entry for number in found for entry in ask(number, port, **given)]
+
+    monkeypatch.setattr(socket, "getaddrinfo", asked)
+    with closing(Client(f"tcp://moves.example.org:{before.address.port}", name="ann")) as client:
+        arrive(before, client)
+        numbers.append("192.0.2.7")
+        before.close()
+        after = gate(None, port=before.address.port)
+        after.until(client, lambda: client._link.trouble)
+        assert not client._link.sockets()
+        with pytest.raises(errors.Unreachable, match="stands for another machine now"):
+            client.open(0)
+        assert not after.hellos
+        numbers.pop()
+        after.until(client, lambda: client.session.open)

@@ -12,6 +12,7 @@ from support import World
 def test_people_on_a_dead_host_are_lost(world: World) -> None:
     with two_hosts() as (here, there):
         world.broker("--insecure", bind="tcp://10.99.0.1:0", within=here.within)
+        world.env["ZCHAT_URL"] = world.url.replace("tcp://", "plain://")
         alice = world.start("join", "--name", "alice", stdin=True, within=here.within)
         alice.wait_err("you are in lobby")
         world.start("join", "--name", "bob", stdin=True, within=there.within)

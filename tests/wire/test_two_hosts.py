@@ -93,3 +93,18 @@ def test_a_network_learns_nothing_from_the_broker_but_who_was_invited_does(world
         assert bob.ends() == 4
         assert "you are not let in" in bob.err
         assert "secret" not in bob.out + listening.heard()
+
+
+@needs_namespaces
+def test_plaintext_is_spoken_to_another_host_only_if_that_is_said(world: World) -> None:
+    with two_hosts() as (here, there):
+        world.broker("--insecure", bind=f"tcp://{here.address}:0", within=here.within)
+        unknown = world.start("ping", "--count", "1", within=there.within)
+        assert unknown.ends() == 1
+        plain = world.url.replace("tcp://", "plain://")
+        assert unknown.err == (
+            f"zchat: nothing is known of the broker at {world.url}: ask who runs it for a link (`zchat join LINK`); "
+            f"or, if it is plaintext on purpose, write {plain}\n"
+        )
+        meant = world.start("ping", "--count", "1", "--url", plain, within=there.within)
+        assert meant.ends() == 0

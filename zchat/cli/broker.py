@@ -76,7 +76,8 @@ def command(
         typer.Option("--curve", help="Encrypt on loopback too. Elsewhere that goes without saying."),
     ] = False,
     insecure: Annotated[
-        bool, typer.Option("--insecure", help="Let other machines in, although nothing is encrypted.")
+        bool,
+        typer.Option("--insecure", help="Let other machines in, at plain://HOST:PORT, unencrypted."),
     ] = False,
     keys: Annotated[
         Path | None,

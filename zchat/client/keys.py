@@ -130,6 +130,34 @@ def remembered(where: Address) -> bytes | None:
     return _load(path).get(_at(where))
 
 
+def known(where: Address) -> tuple[str, bytes] | None:
+    """What the broker at an address is remembered as, and its key, however the address is written: two are one if they
+    have the port and a number in common.
+
+    Returns:
+        HOST:PORT as it was joined, and the key; None if no such broker was joined.
+
+    Raises:
+        errors.KeyUnusable: what is remembered cannot be trusted, or not be read; or it is two brokers.
+    """
+    try:
+        path = _brokers()
+    except KeyUnusable:
+        return None
+    brokers = _load(path)
+    if (exactly := brokers.get(_at(where))) is not None:
+        return _at(where), exactly
+    others = {at: key for at, key in brokers.items() if address.parse(at).port == where.port}
+    numbers = _numbers(where) if others else frozenset()
+    found = {at: key for at, key in others.items() if numbers and numbers & _numbers(address.parse(at))}
+    if len(set(found.values())) > 1:
+        raise KeyUnusable(
+            f"{_at(where)} was joined as {' and as '.join(found)}, with two keys: write one of these, or `zchat keys "
+            "forget` the one that is no more"
+        )
+    return next(iter(found.items()), None)
+
+
 def check(where: Address, key: bytes) -> None:
     """Stops who is about to talk to another broker than the one that was joined at this address.
 
@@ -177,6 +205,16 @@ def _changed(where: Address, before: bytes, now: bytes) -> BrokerChanged:
 
 def _at(where: Address) -> str:
     return str(where).removeprefix("tcp://").lower()
+
+
+def _numbers(where: Address) -> frozenset[str]:
+    """The numbers that an address stands for; all those that lead to this machine alone count as one."""
+    try:
+        found = [one.number for one in where.resolve()]
+    except BadAddress:
+        return frozenset()
+    # 0.0.0.0 is this machine to whoever connects to it.
+    return frozenset("here" if one.is_loopback or one.is_unspecified else str(one) for one in found if one is not None)
 
 
 def _brokers() -> Path:

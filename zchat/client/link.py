@@ -63,6 +63,8 @@ class Link:
         address: of the broker's ROUTER.
         session: what is connected; the link does its commands.
         curve: what encrypts it; None for plaintext.
+        anywhere: whether plaintext is spoken to other machines as well: else to none, whatever the name of the host
+            stands for by then.
 
     Attributes:
         sockets: what to poll for reading. They change whenever the connection is opened anew, and `generation`
@@ -72,13 +74,20 @@ class Link:
     """
 
     def __init__(
-        self, context: zmq.Context[Socket], address: Address, session: Session, curve: Curve | None = None
+        self,
+        context: zmq.Context[Socket],
+        address: Address,
+        session: Session,
+        curve: Curve | None = None,
+        *,
+        anywhere: bool = False,
     ) -> None:
         self.session = session
         self.generation = 0
         self.trouble = ""
         self.mismatch = False
         self._curve = curve
+        self._here = curve is None and not anywhere
         self._context = context
         self._address = address
         self._tried = 0
@@ -105,7 +114,7 @@ class Link:
     def tick(self, now: float) -> None:
         """Time passed: opens what is due to be opened, and does what the session wants."""
         if self._open_at is not None and self._open_at <= now:
-            self._open()
+            self._open(now)
         self.session.tick(now)
         self.obey(now)
 
@@ -146,12 +155,12 @@ class Link:
 
     # Sockets ----------------------------------------------------------------------------------------------------------
 
-    def _open(self) -> None:
+    def _open(self, now: float) -> None:
         self._open_at = None
-        try:
-            hosts = self._address.resolve()
-        except BadAddress:
-            hosts = [self._address]  # libzmq tries again and again; the name may be known by then
+        hosts = self._hosts()
+        if not hosts:
+            self._later(now)
+            return
         self._host = hosts[self._tried % len(hosts)]
         self._tried += 1
         with _uninterrupted():
@@ -162,6 +171,18 @@ class Link:
             self._monitor = dealer.get_monitor_socket(_EVENTS)
             dealer.connect(str(self._host))
         self.generation += 1
+
+    def _hosts(self) -> list[Address]:
+        """What may be connected to; nothing as long as that cannot be told."""
+        try:
+            hosts = self._address.resolve()
+        except BadAddress:
+            # libzmq tries again and again; the name may be known by then, but not what it stands for.
+            return [] if self._here else [self._address]
+        if self._here and not all(host.loopback for host in hosts):
+            self.trouble = _MOVED
+            return []
+        return hosts
 
     def _open_sub(self, port: int) -> None:
         if self._host is None:
@@ -190,6 +211,9 @@ class Link:
         # Both are closed: what was queued in the old DEALER would else go out before the new hello.
         self._shut(0)
         self.session.disconnected(why, now)
+        self._later(now)
+
+    def _later(self, now: float) -> None:
         # Not all at once, where a broker that has thousands of clients was started anew.
         self._open_at = now + self._pause * random.uniform(0.5, 1.5)  # noqa: S311  # nobody gains by guessing it
         self._pause = min(self._pause * 2, PAUSE[1])
@@ -243,6 +267,7 @@ class Link:
                 return  # there is no connection: the monitor tells, and all is asked again
 
 
+_MOVED = "the name stands for another machine now, and plaintext is for this one alone"
 _NO_CURVE = "what answers there speaks plaintext, so it is not the broker whose key is known"
 _OTHER_KEY = "it does not answer to the key that is known of it: was the broker set up anew? ask for a new link"
 _NO_LINK = "it does not speak plaintext: ask who runs the broker for a link, and `zchat join LINK`"

@@ -43,10 +43,14 @@ from zchat.messages import (
 PAGE = 500
 """Messages asked for at a time."""
 
+MOST = 1000
+"""Pages of one list at most: beyond, the broker makes them up."""
+
 WEEK = 7 * 24 * 3600
 """Seconds that a link holds where nothing else is said."""
 
 T = TypeVar("T")
+Listed = TypeVar("Listed", People, LinkList, RoomList)
 
 
 class Questions(ABC):
@@ -62,24 +66,15 @@ class Questions(ABC):
         Raises:
             errors.NoSuchRoom: there is no such room.
         """
-        found: list[str] = []
-        more = True
-        while more:
-            people = self.ask(partial(Who, room=room, after=found[-1] if found else ""), People)
-            more = people.more and bool(people.names) and (not found or people.names[0] > found[-1])
-            found += people.names
-        return found
+        asked = self._listed(People, lambda last: partial(Who, room=room, after=last), _names)
+        return [name for people in asked for name in people.names]
 
     def last_seen(self) -> dict[str, datetime | None]:
         """Everybody whom the broker knows, in order: when they were here last, in UTC; None for who is here now."""
         found: dict[str, datetime | None] = {}
-        last, more = "", True
-        while more:
-            people = self.ask(partial(Who, after=last, away=True), People)
+        for people in self._listed(People, lambda last: partial(Who, after=last, away=True), _names):
             if len(people.seen) != len(people.names):
                 raise errors.Refusal("the broker does not tell who is away: it is older than this zchat")
-            more = people.more and bool(people.names) and people.names[0] > last
-            last = people.names[-1] if people.names else last
             found.update((name, _moment(ms)) for name, ms in zip(people.names, people.seen, strict=True))
         return found
 
@@ -107,13 +102,8 @@ class Questions(ABC):
         Raises:
             errors.NotAllowed: this person may not see them.
         """
-        found: list[LinkInfo] = []
-        more = True
-        while more:
-            listed = self.ask(partial(Links, after=found[-1].id if found else ""), LinkList)
-            more = listed.more and bool(listed.links) and (not found or listed.links[0].id > found[-1].id)
-            found += listed.links
-        return found
+        asked = self._listed(LinkList, lambda last: partial(Links, after=last), _ids)
+        return [link for listed in asked for link in listed.links]
 
     def revoke(self, *, name: str = "", link: str = "", undo: bool = False) -> None:
         """Has a person, or a link, let in no more.
@@ -134,13 +124,29 @@ class Questions(ABC):
 
     def rooms(self) -> list[RoomInfo]:
         """The public rooms, in order of their names."""
-        found: list[RoomInfo] = []
-        more = True
-        while more:
-            listed = self.ask(partial(Rooms, after=found[-1].room if found else ""), RoomList)
-            more = listed.more and bool(listed.rooms) and (not found or listed.rooms[0].room > found[-1].room)
-            found += listed.rooms
-        return found
+        asked = self._listed(RoomList, lambda last: partial(Rooms, after=last), _rooms)
+        return [room for listed in asked for room in listed.rooms]
+
+    def _listed(
+        self,
+        kind: type[Listed],
+        make: Callable[[str], Callable[[int], Any]],
+        keys: Callable[[Listed], Sequence[str]],
+    ) -> Iterator[Listed]:
+        """All pages of a list, each of which goes on beyond the one before.
+
+        Raises:
+            errors.Refusal: it has no end.
+        """
+        last = ""
+        for _ in range(MOST):
+            page = self.ask(make(last), kind)
+            yield page
+            found = keys(page)
+            if not (page.more and found and last < found[0] <= found[-1]):
+                return
+            last = found[-1]
+        raise errors.Refusal("what the broker lists has no end: it is not to be believed")
 
     def day(self, word: str, *, utc: bool = False) -> str:
         """What the broker's clock says.
@@ -280,6 +286,18 @@ def link_id(link: str) -> str:
     if invite is None:
         raise BadAddress("that link lets nobody in, so there is nothing to revoke: it only says where the broker is")
     return links.id_text(links.invite_id(invite))
+
+
+def _names(people: People) -> Sequence[str]:
+    return people.names
+
+
+def _ids(listed: LinkList) -> Sequence[str]:
+    return [link.id for link in listed.links]
+
+
+def _rooms(listed: RoomList) -> Sequence[str]:
+    return [room.room for room in listed.rooms]
 
 
 def _moment(ms: int) -> datetime | None:

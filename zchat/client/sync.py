@@ -53,8 +53,9 @@ def connect(
     """Connects to a broker.
 
     Args:
-        url: a link, or `tcp://HOST:PORT`, which is encrypted if that broker was joined by a link before; by default
-            `ZCHAT_URL`, else `tcp://127.0.0.1:5555`.
+        url: a link; `tcp://HOST:PORT`, which is encrypted if that broker was joined by a link before, and must be on
+            this machine if not; or `plain://HOST:PORT`, which is plaintext on any machine. By default `ZCHAT_URL`, else
+            `tcp://127.0.0.1:5555`.
         name: whom to speak as; None for one who only looks.
         person: the secret of 16 bytes that owns the name in plaintext; by default the one kept for it in the user's
             state folder.
@@ -70,7 +71,9 @@ def connect(
         errors.DataUnusable: the resume file is in use, or none.
         errors.Unreachable: no broker answered in time.
         errors.NameTaken, errors.NameInvalid: the name cannot be had.
-        errors.BrokerChanged: the broker has another key than before; nothing was sent to it.
+        errors.BrokerChanged: the broker has another key than before, or is to be spoken to in plaintext although it has
+            one; nothing was sent to it.
+        errors.BrokerUnknown: the broker is on another machine, and was not joined by a link; nothing was sent to it.
         errors.KeyUnusable: the user's key, or what is remembered of brokers, cannot be used.
         errors.NotAdmitted: the broker does not let this key in.
     """
@@ -161,7 +164,7 @@ class Client(Questions):
         resumed = (kept.stamp, dict(kept.positions)) if kept is not None and kept.stamp is not None else None
         self.session = Session(name, person, os.urandom, resumed, missed=missed, invite=where.invite)
         self._context: zmq.Context[Socket] = zmq.Context()
-        self._link = Link(self._context, self.address, self.session, curve)
+        self._link = Link(self._context, self.address, self.session, curve, anywhere=where.plain)
         self._poller = zmq.Poller()
         self._watched: tuple[int, bool, *tuple[int, ...]] = (-1, True)
         self._queues = Queues()
@@ -202,8 +205,8 @@ class Client(Questions):
 
     def _remember(self) -> None:
         """Keeps which key the broker has: it has proved it."""
-        if self._where.key is None:
-            return
+        if self._where.key is None or self._where.room is None:
+            return  # without a link it is what was remembered, maybe for another spelling of the address
         try:
             if keys.remembered(self.address) != self._where.key:
                 keys.remember(self.address, self._where.key)
