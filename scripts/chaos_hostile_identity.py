@@ -62,12 +62,15 @@ def _unharmed(victim: Actor, room: str) -> list[str]:
 
 
 def squat(scene: Scene, count: int) -> list[str]:
-    """Others ask for the routing id of somebody: one that it chose, and those that the broker gives."""
+    """Others ask for routing ids that might be somebody's: at random, as clients choose theirs, and those that libzmq
+    makes up.
+    """
     url, faults = scene.broker.url, list[str]()
-    with Actor(url, "squatted", b"victim-id") as victim, Actor(url, "friend") as friend:
+    with Actor(url, "squatted") as victim, Actor(url, "friend") as friend:
         victim.hello()
         friend.hello()
-        squatters = [Actor(url, None, b"victim-id") for _ in range(min(count // 10, 20))]
+        guesses = (codec.routing_id(scene.random.randbytes(15)) for _ in range(min(count // 10, 20)))
+        squatters = [Actor(url, None, guess) for guess in guesses]
         for number in range(count):
             # libzmq's own ids are a zero and four bytes, of a number that rises from a random one.
             identity = b"\0" + (number if number % 2 else scene.random.getrandbits(32)).to_bytes(4)
