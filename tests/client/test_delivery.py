@@ -339,7 +339,7 @@ class DeliveryFromDisk(Delivery):
             shutil.rmtree(self._folder)
 
 
-PROFILE = settings(max_examples=200, stateful_step_count=40, deadline=None, derandomize=True)
+PROFILE = settings(max_examples=120, stateful_step_count=40, deadline=None, derandomize=True)
 
 TestDelivery = Delivery.TestCase
 TestDelivery.settings = PROFILE

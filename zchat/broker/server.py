@@ -236,30 +236,36 @@ class Server:
                 frame = router.recv()
             else:
                 first = router.recv(copy=False)
-                frame = first.bytes
-                key = _key(first) if self._sockets.zap is not None else b""
-                if len(peer) < codec.ROUTING_ID:
-                    log.warning("cut %s: it has a routing id that others can guess", cut(first.get(zmq.SRCFD)))
-                    known = Connection(-1, "")
-                elif known is None:
-                    # What ended before this connection began is noted first: its descriptor may be this one's.
-                    self._drain_monitors()
-                    known = self._connections.add(peer, first.get(zmq.SRCFD), key)
-                    if key:
-                        inputs.append(Met(peer, key))
-                elif known.key != key:  # another's, which claims the routing id of one that has ended
-                    cut(first.get(zmq.SRCFD))
-                    frame = b"\x90"  # nothing is asked
+                frame, known = first.bytes, self._met(peer, first, inputs)
             size = FRAME_COST + len(frame)
             parts = 1
             while router.get(zmq.RCVMORE):
                 size += FRAME_COST + len(router.recv())
                 parts += 1
             budget -= size
-            known.heard += size
-            if known.fd >= 0 and not self._connections.is_cut(peer):
-                inputs.append(Received(peer, self._requests(frame, parts)))
+            if known is not None:
+                known.heard += size
+                if not self._connections.is_cut(peer):
+                    inputs.append(Received(peer, self._requests(frame, parts)))
         return False
+
+    def _met(self, peer: bytes, first: zmq.Frame, inputs: list[Input]) -> Connection | None:
+        """The connection over which the first frame of a peer came; None if it is not heard."""
+        fd, key = first.get(zmq.SRCFD), _key(first) if self._sockets.zap is not None else b""
+        known = self._connections.get(peer)
+        if known is not None:  # it has ended, and this is what it said before, or another that claims its routing id
+            if known.key == key:
+                return known
+            cut(fd)
+            return None
+        if len(peer) < codec.ROUTING_ID:
+            log.warning("cut %s: it has a routing id that others can guess", cut(fd))
+            return None
+        # What ended before this connection began is noted first: its descriptor may be this one's.
+        self._drain_monitors()
+        if key:
+            inputs.append(Met(peer, key))
+        return self._connections.add(peer, fd, key)
 
     def _requests(self, frame: bytes, parts: int) -> Sequence[Request | codec.Malformed]:
         try:
@@ -285,17 +291,7 @@ class Server:
                 fd = frame.get(zmq.SRCFD)
             except zmq.ZMQError:  # libzmq unsubscribes for a connection that has ended: its monitor tells
                 continue
-            key = _key(frame) if self._sockets.zap is not None else b""
-            if self._subscribers.key(fd) is None:
-                self._drain_monitors()  # as for requests
-                if self._subscribers.key(fd) is None and not self._subscribers.has_ended(fd):
-                    many = self._subscribers.add(fd, key)
-                    if many or not (self._sockets.zap is None or self._live(key)):
-                        log.warning("cut %s: it may not subscribe to anything, or not once more", cut(fd))
-            if self._subscribers.has_ended(fd):
-                continue
-            if self._subscribers.key(fd) != key:
-                cut(fd)  # of two connections that had this descriptor in turn: let it come again
+            if not self._subscribes(fd, _key(frame) if self._sockets.zap is not None else b""):
                 continue
             if body[:1] == b"\0":
                 self._subscribers.unsubscribed(fd, len(body))
@@ -307,6 +303,21 @@ class Server:
             elif fence is not None:
                 self._subscribers.fenced(fd, fence[0])
                 inputs.append(FenceMoved(*fence, up=True))
+
+    def _subscribes(self, fd: int, key: bytes) -> bool:
+        """Whether what came over a connection to the PUB port is to be looked at."""
+        if self._subscribers.key(fd) is None:
+            self._drain_monitors()  # as for requests
+            if self._subscribers.key(fd) is None and not self._subscribers.has_ended(fd):
+                many = self._subscribers.add(fd, key)
+                if many or not (self._sockets.zap is None or self._live(key)):
+                    log.warning("cut %s: it may not subscribe to anything, or not once more", cut(fd))
+        if self._subscribers.has_ended(fd):
+            return False
+        if self._subscribers.key(fd) != key:
+            cut(fd)  # of two connections that had this descriptor in turn: let it come again
+            return False
+        return True
 
     def _drain_monitors(self) -> None:
         clock = self.hub.turn.clock
