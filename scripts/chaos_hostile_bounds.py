@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import socket
 import time
 from random import Random
 from typing import Any
 
-import zmq
-
 from scripts.chaos_hostile_fuzz import GONE, GROWTH, source
-from scripts.chaos_hostile_keys import connect
 from scripts.chaos_hostile_scene import MIB, Scene
 from scripts.chaos_hostile_seeds import COMMAND, MORE, ready
 from scripts.chaos_run import Run
 from scripts.peers_zmtp import GREETING, frame
 from zchat import codec
-from zchat.messages import VERSION, Hello
 
 GIANTS = 100
 """Connections that announce a giant frame, of each sort."""
@@ -74,31 +68,6 @@ def is_cut(tcp: socket.socket) -> bool:
     except OSError:
         return True
     return False
-
-
-def endless_with_key(url: str, most: int, seed: int) -> dict[str, Any]:
-    """The same by somebody who has come in; ZeroMQ's own socket sends it."""
-    context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
-    dealer = context.socket(zmq.DEALER)
-    dealer.routing_id = codec.routing_id(os.urandom(15))
-    dealer.linger, dealer.sndhwm, dealer.reconnect_ivl = 0, 10, -1
-    monitor = dealer.get_monitor_socket(zmq.EVENT_DISCONNECTED)
-    connect(dealer, url)
-    person, client, fence = (secrets.token_bytes(16) for _ in range(3))
-    dealer.send(codec.encode_requests([Hello(1, VERSION, None, person, client, fence)])[0])
-    dealer.poll(5000)
-    sent = 0
-    while sent < most and not monitor.poll(0):
-        # A part alone would wait until the message is whole: so it goes out as soon as there is room.
-        try:
-            dealer.send(b"x" * 60_000, zmq.SNDMORE | zmq.NOBLOCK)
-            sent += 60_000
-        except zmq.Again:
-            monitor.poll(10)
-    cut = int(bool(monitor.poll(int(CUT * 1000))))
-    dealer.disable_monitor()
-    context.destroy(linger=0)
-    return {"cut": cut, "of": 1, "sent": sent}
 
 
 def giants(port: int, count: int, seed: int, mechanism: str = "NULL") -> dict[str, Any]:
@@ -189,7 +158,6 @@ def bounds(run: Run) -> None:
     for what, function, given, cut in attacks:
         _bound(run, what, function, given, cut=cut, curve=False)
     _bound(run, "CURVE, giant frames", "giants", {"count": GIANTS, "mechanism": "CURVE"}, cut=True, curve=True)
-    _bound(run, "CURVE, endless multipart with a key", "endless_with_key", {"most": ENDLESS}, cut=True, curve=True)
 
 
 def _bound(run: Run, what: str, function: str, given: dict[str, Any], *, cut: bool, curve: bool) -> None:
@@ -200,7 +168,7 @@ def _bound(run: Run, what: str, function: str, given: dict[str, Any], *, cut: bo
         scene.wait(0.2, "calm")
         scene.peak = before = scene.broker.memory()
         scaled = {name: scene.scaled(value, 20) if name == "count" else value for name, value in given.items()}
-        where = {"url": scene.broker.url} if function == "endless_with_key" else {"port": scene.port}
+        where = {"port": scene.port}
         people.mark()
         found = scene.answer(scene.attack("bounds", function, seed=run.options.seed, **where, **scaled), what)
         scene.below(f"{what}, growth", (scene.peak - before) / MIB, GROWTH / MIB, "MiB")

@@ -85,7 +85,7 @@ def test_growth_is_noticed_once() -> None:
     held = secrets.token_bytes(64 * 1024 * 1024)
     assert inflow.grew()
     assert len(held) > 0
-    assert inflow.excessive({999_999: 0}) == []
+    assert inflow.excessive({999_999: 0}, lambda fd: False) == []
     inflow.close()
 
 

@@ -10,10 +10,13 @@ import os
 import socket
 import struct
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 GROWTH = 8 * 1024 * 1024
 """Bytes by which the process has to grow before connections are looked at."""
+
+STRANGERS_LIMIT = 256 * 1024
+"""Bytes that may have come without having been shown over a connection that has no session."""
 
 _BYTES_RECEIVED = 128  # where it is in struct tcp_info of linux/tcp.h
 _SIZE = _BYTES_RECEIVED + 8
@@ -47,13 +50,16 @@ class Inflow:
         self._least = now
         return True
 
-    def excessive(self, heard: Mapping[int, int]) -> list[int]:
+    def excessive(self, heard: Mapping[int, int], known: Callable[[int], bool]) -> list[int]:
         """Over which descriptors far more came than was shown.
 
         Args:
             heard: bytes that were shown, by descriptor.
+            known: whether one has a session; others have hardly anything to say.
         """
-        return [fd for fd, shown in heard.items() if _received(fd) - shown > self.limit]
+        return [
+            fd for fd, shown in heard.items() if _received(fd) - shown > (self.limit if known(fd) else STRANGERS_LIMIT)
+        ]
 
     def close(self) -> None:
         """Looks no more."""

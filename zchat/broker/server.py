@@ -42,12 +42,12 @@ DRAIN = 1024 * 1024
 FRAME_COST = 256
 """Bytes that a frame counts for beside its own."""
 
-TOPIC = 128
+TOPIC = 80
 """Bytes of topics that a connection may subscribe to, for each room that it may follow. libzmq needs some 50 times
 as much memory.
 """
 
-LOOK = 0.5
+LOOK = 0.25
 """Seconds between two looks at connections which nobody vouches for, and at what came without having been shown."""
 
 TIDY_AGAIN = 5.0
@@ -384,11 +384,11 @@ class Server:
             for fd in port.late(clock):
                 log.info("cut %s: it said no hello in time", cut(fd))
         if self._inflow.grew():
-            for port, heard in (
-                (self._requests_port, self._connections.heard()),
-                (self._rooms_port, self._subscribers.heard()),
+            for port, heard, known in (
+                (self._requests_port, self._connections.heard(), self._has_session),
+                (self._rooms_port, self._subscribers.heard(), self._has_fence),
             ):
-                for fd in self._inflow.excessive({fd: heard.get(fd, 0) for fd in port.open}):
+                for fd in self._inflow.excessive({fd: heard.get(fd, 0) for fd in port.open}, known):
                     log.warning("cut %s: it sends a message that does not end", cut(fd))
 
     # The turn ---------------------------------------------------------------------------------------------------------
