@@ -149,9 +149,14 @@ class Admission:
 
     def knock(self, key: bytes) -> Answer:
         """Whether a key may connect to the port for requests. Where there are links, hello will tell."""
-        if not (self.may_come(key) or self._invites):
-            self._take_fresh()
-        return Answer.YES if self.may_come(key) or self._invites else Answer.NO
+        if self.may_come(key) or self._inviting():
+            return Answer.YES
+        self._take_fresh()
+        return Answer.YES if self._inviting() else Answer.NO
+
+    def _inviting(self) -> bool:
+        """Whether some link may still be used."""
+        return any(one.ms > self._turn.now.ms for one in self._invites.values())
 
     @property
     def has_owner(self) -> bool:

@@ -23,7 +23,7 @@ OWNER_LIFE = 366 * 86400
 
 
 def put_link(keys: Path, role: str = OWNER, seconds: int = 3600) -> str:
-    """Puts a link into a broker's folder. The broker takes it in when it starts, or within a second if it runs.
+    """Puts a link into a broker's folder. The broker looks there when somebody comes whom it does not know.
 
     Args:
         keys: the folder of the broker's keys.
