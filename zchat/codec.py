@@ -76,8 +76,9 @@ class _LoosePage(Value, frozen=True, tag="page"):
 
 class _LoosePrivate(Value, frozen=True, tag="private"):
     room: str
-    peer: str
+    label: str
     events: list[msgspec.Raw]
+    states: tuple[msgspec.Raw, ...] = ()
 
 
 _loose = msgspec.msgpack.Decoder(_Loose).decode
@@ -300,7 +301,7 @@ def _reply_or_events(raw: msgspec.Raw) -> Reply:
         loose = _loose_reply(raw)  # a page is not lost for one event in it
     if isinstance(loose, _LoosePage):
         return Page(loose.q, loose.room, loose.first, loose.head, _events(loose.events), loose.more, loose.edge)
-    return Private(loose.room, loose.peer, _events(loose.events))
+    return Private(loose.room, loose.label, _events(loose.events), tuple(_known(_state, loose.states)))
 
 
 def _events(raws: list[msgspec.Raw]) -> tuple[Event, ...]:

@@ -157,6 +157,31 @@ class NotAdmitted(NotAllowed):
     says = "you are not let in: ask who runs the broker for a link"
 
 
+class Banned(NotAllowed):
+    code = "banned"
+    says = "you are banned"
+
+
+class Muted(NotAllowed):
+    code = "muted"
+    says = "you may read here, and not speak"
+
+
+class ReadOnly(NotAllowed):
+    code = "read-only"
+    says = "only moderators speak in this room"
+
+
+class SlowMode(NotAllowed):
+    code = "slow-mode"
+    says = "this room is slow: wait before you say more"
+
+
+class Blocked(NotAllowed):
+    code = "blocked"
+    says = "that person takes nothing from you"
+
+
 class NameTaken(NotAllowed):
     code = "name-taken"
     says = "that name is taken: choose another"

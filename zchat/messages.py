@@ -101,16 +101,18 @@ class Send(Value, frozen=True, tag="send"):
 
     Attributes:
         n: the client's send number: exactly one more than the last that was not refused retryably.
-        room: a room, `@NAME` for a person, or the id of a private room.
+        room: a room, `+NAME` for a private one, `@NAME` for a person, or the id of a private room.
         text: up to the limit that welcome names, in bytes of UTF-8; newline and tab are the only control
             characters allowed.
         action: `/me`: said of oneself.
+        reply: the number of the message that it answers; 0 for none.
     """
 
     n: Number
     room: str
     text: str
     action: bool = False
+    reply: Number = 0
 
 
 class Read(Value, frozen=True, tag="read"):
@@ -147,6 +149,30 @@ class Delete(Value, frozen=True, tag="delete"):
     n: Number
     room: str
     seq: Number
+
+
+class Act(Value, frozen=True, tag="act"):
+    """Does something in a room that its members are told of. Uses up a send number, as `send` does. What there is to be
+    done, by whom and with what stands in `verbs.ACTS`.
+
+    Attributes:
+        verb: what.
+        room: a room, or `+NAME` for a private one.
+        name: to whom, if to anybody.
+        target: the message's number, if it is about one.
+        seconds: for how long, 0 for good; with `slow` between two messages of one person.
+        text: a topic, a reason, or a reaction.
+        on: whether it is to be so, with `readonly`.
+    """
+
+    n: Number
+    verb: str
+    room: str
+    name: str = ""
+    target: Number = 0
+    seconds: Number = 0
+    text: str = ""
+    on: bool = True
 
 
 class History(Value, frozen=True, tag="history"):
@@ -287,6 +313,58 @@ class Revoke(Value, frozen=True, tag="revoke"):
     undo: bool = False
 
 
+class Admin(Value, frozen=True, tag="admin"):
+    """Does something to the whole broker, or for oneself alone. What there is to be done and by whom stands in
+    `verbs.ADMIN`.
+
+    Attributes:
+        verb: what.
+        name: to whom, if to anybody.
+        seconds: for how long, 0 for good.
+        text: a reason, or what is to be announced.
+    """
+
+    q: Number
+    verb: str
+    name: str = ""
+    seconds: Number = 0
+    text: str = ""
+
+
+class About(Value, frozen=True, tag="about"):
+    """Asks how things are in a room."""
+
+    q: Number
+    room: str
+
+
+class List(Value, frozen=True, tag="list"):
+    """Asks for a list; rows after the key `after`, in order of their keys.
+
+    Attributes:
+        what: `bans`, of a room or with an empty room of the broker, with who is muted; of the broker: `rooms`,
+            `people`, `sessions`; one's own `blocks` and `bots`.
+    """
+
+    q: Number
+    what: str
+    room: str = ""
+    after: str = ""
+
+
+class Bot(Value, frozen=True, tag="bot"):
+    """Lets a key in as a bot for which this person answers.
+
+    Attributes:
+        key: 32 bytes, public.
+        name: what it is called; the broker adds the mark of bots.
+    """
+
+    q: Number
+    key: bytes
+    name: str
+
+
 Request = (
     Hello
     | Join
@@ -309,10 +387,15 @@ Request = (
     | Device
     | Links
     | Revoke
+    | Act
+    | Admin
+    | About
+    | List
+    | Bot
 )
 
 
-Numbered = Send | Edit | Delete
+Numbered = Send | Edit | Delete | Act
 """The requests whose number is a send number."""
 
 
@@ -330,6 +413,7 @@ class Message(Value, frozen=True, tag="message"):
         n: that client's send number.
         edited: where history shows its newest text: the number of the last edit, 0 if there is none.
         deleted: the number of the deletion that left the text empty, 0 if there is none.
+        reply: the number of the message that it answers, 0 if it answers none.
     """
 
     seq: Number
@@ -341,6 +425,7 @@ class Message(Value, frozen=True, tag="message"):
     action: bool = False
     edited: Number = 0
     deleted: Number = 0
+    reply: Number = 0
 
     @property
     def time(self) -> datetime:
@@ -380,13 +465,36 @@ class Deleted(Value, frozen=True, tag="deleted"):
     target: Number
 
 
+class Acted(Value, frozen=True, tag="acted"):
+    """Somebody did something in the room; see `Act`.
+
+    Attributes:
+        name: who did it.
+        whom: to whom, if to anybody.
+        room: in the log of what was done in all rooms: where, as that is called; else empty.
+    """
+
+    seq: Number
+    ms: Number
+    name: str
+    sender: bytes
+    n: Number
+    verb: str
+    whom: str = ""
+    target: Number = 0
+    seconds: Number = 0
+    text: str = ""
+    on: bool = True
+    room: str = ""
+
+
 class Unreadable(Value, frozen=True, tag="?"):
     """Stands in a reader for an event that its version does not know. Never sent."""
 
     seq: Number
 
 
-Event = Message | Edited | Deleted | Unreadable
+Event = Message | Edited | Deleted | Acted | Unreadable
 
 
 # States: published to a room's members, not kept --------------------------------------------------------------------
@@ -431,17 +539,17 @@ class Published(Value, frozen=True):
 
 
 class PrivateRoom(Value, frozen=True):
-    """A room of two.
+    """A private room: of two, or of those who were invited.
 
     Attributes:
         room: its id.
-        peer: the other's name.
+        label: what this person calls it: `@NAME` after the other of two, `+NAME` if it has a name.
         head: the number of its last event.
         mark: up to where this person has read it.
     """
 
     room: str
-    peer: str
+    label: str
     head: Number
     mark: Number = 0
 
@@ -494,11 +602,13 @@ class Joined(Value, frozen=True, tag="joined"):
     """The answer to join.
 
     Attributes:
-        room: the room's canonical name. Where it is not the one asked for, the client follows that topic instead,
+        room: the room's canonical name, of a private one its id. Where it is not the one asked for, the client follows that topic instead,
             and joins again.
         head: the number of its last event, 0 if it has none.
         version, count, names: its roster; names are left out beyond the broker's limit of named members.
         mark: up to where this person has read it; None for one who never marked it.
+        topic: of the room; empty if it has none.
+        topic_by, topic_ms: who set it, and when: milliseconds since 1970 UTC.
     """
 
     q: Number
@@ -508,16 +618,19 @@ class Joined(Value, frozen=True, tag="joined"):
     count: Number
     names: tuple[str, ...]
     mark: Number | None = None
+    topic: str = ""
+    topic_by: str = ""
+    topic_ms: Number = 0
 
 
 class Done(Value, frozen=True, tag="done"):
-    """The answer to leave, mark, revoke and bye."""
+    """The answer to leave, mark, revoke, admin and bye."""
 
     q: Number
 
 
 class Named(Value, frozen=True, tag="named"):
-    """The answer to nick: the name as it will be shown."""
+    """The answer to nick and bot: the name as it will be shown."""
 
     q: Number
     name: str
@@ -592,11 +705,11 @@ class Hit(Value, frozen=True):
 
     Attributes:
         room: where; a private room's id.
-        peer: the other's name if it is private, else empty.
+        label: what this person calls it if it is private, else empty; see `PrivateRoom`.
     """
 
     room: str
-    peer: str
+    label: str
     message: Message
 
 
@@ -628,7 +741,7 @@ class RoomInfo(Value, frozen=True):
     """A room, as a list of rooms has it.
 
     Attributes:
-        room: its name; `@` and the other's name for a private one.
+        room: its name; of a private one what this person calls it, see `PrivateRoom`.
         ms: when it last spoke, milliseconds since 1970 UTC; 0 if it never did.
         unread: events beyond the person's mark; None where the person has none.
     """
@@ -711,11 +824,163 @@ class Beat(Value, frozen=True, tag="beat"):
 
 
 class Private(Value, frozen=True, tag="private"):
-    """Events of a private room; `peer` is the other's name."""
+    """Events and states of a private room, as `Published` has them of others; see `PrivateRoom`."""
 
     room: str
-    peer: str
+    label: str
     events: tuple[Event, ...]
+    states: tuple[State, ...] = ()
+
+
+class Added(Value, frozen=True, tag="added"):
+    """A private room is this person's from now on; see `PrivateRoom`."""
+
+    room: str
+    label: str
+    head: Number
+
+
+class Removed(Value, frozen=True, tag="removed"):
+    """This person is in a room no longer, by somebody's doing or its own.
+
+    Attributes:
+        room: its canonical name; of a private one its id.
+        verb: `kick`, `ban` or `leave`.
+        name: who did it.
+        seconds: how long a ban lasts, 0 for good.
+        text: why.
+    """
+
+    room: str
+    verb: str
+    name: str = ""
+    seconds: Number = 0
+    text: str = ""
+
+
+class RoomState(Value, frozen=True, tag="roomstate"):
+    """The answer to about.
+
+    Attributes:
+        room: as this person calls it.
+        topic, topic_by, topic_ms: see `Joined`.
+        founder: the name of who made it; empty if nobody knows.
+        moderators: names.
+        members: names of those who belong to it, of a private room.
+        readonly: whether only moderators may speak in it.
+        slow: seconds between two messages of one person.
+        pins: the numbers of pinned messages, the last pinned last.
+        rank: what this person is in it; see `verbs.Rank`.
+    """
+
+    q: Number
+    room: str
+    topic: str = ""
+    topic_by: str = ""
+    topic_ms: Number = 0
+    founder: str = ""
+    moderators: tuple[str, ...] = ()
+    members: tuple[str, ...] = ()
+    readonly: bool = False
+    slow: Number = 0
+    pins: tuple[Number, ...] = ()
+    rank: Number = 1
+
+
+class BanRow(Value, frozen=True, tag="ban"):
+    """Somebody who was banned or muted.
+
+    Attributes:
+        key: what it is sorted by.
+        verb: `ban` or `mute`.
+        until: milliseconds since 1970 UTC; 0 for good.
+        by, ms: who did it, and when.
+        reason: why.
+    """
+
+    key: str
+    name: str
+    verb: str
+    until: Number
+    by: str
+    ms: Number
+    reason: str
+
+
+class PersonRow(Value, frozen=True, tag="person"):
+    """Somebody whom the broker knows.
+
+    Attributes:
+        key: the name, by which it is sorted.
+        role: with the broker: `owner`, `moderator` or `member`; empty on plaintext.
+        sessions: how many are here now.
+        seen: when one was here last, milliseconds since 1970 UTC.
+        answers: of a bot the name of who answers for it.
+    """
+
+    key: str
+    role: str
+    sessions: Number
+    seen: Number
+    answers: str = ""
+
+
+class SessionRow(Value, frozen=True, tag="session"):
+    """A program that is connected, or was a moment ago.
+
+    Attributes:
+        key: what it is sorted by.
+        name: whom it speaks as; empty for a visitor.
+        rooms: how many it follows.
+        here: whether it is connected.
+        ms: since when it has its session, milliseconds since 1970 UTC.
+        fingerprint: of the key of its connection; empty on plaintext.
+    """
+
+    key: str
+    name: str
+    rooms: Number
+    here: bool
+    ms: Number
+    fingerprint: str = ""
+
+
+class RoomRow(Value, frozen=True, tag="room"):
+    """A room.
+
+    Attributes:
+        key: its name, by which it is sorted; of a private one its id.
+        label: its name.
+        people: who is in it now.
+        members: of a private one how many belong to it.
+        head: the number of its last event; ms: when that was.
+        founder: the name of who made it; empty if nobody knows.
+    """
+
+    key: str
+    label: str
+    people: Number
+    members: Number
+    head: Number
+    ms: Number
+    founder: str
+
+
+class NameRow(Value, frozen=True, tag="name"):
+    """A name: of who is blocked, or of a bot."""
+
+    key: str
+
+
+Row = BanRow | PersonRow | SessionRow | RoomRow | NameRow
+
+
+class Listed(Value, frozen=True, tag="listed"):
+    """The answer to list. `more`: ask on after the last key."""
+
+    q: Number
+    rows: tuple[Row, ...]
+    more: bool
 
 
 class Notice(Value, frozen=True, tag="notice"):
@@ -752,6 +1017,10 @@ Reply = (
     | Pong
     | Beat
     | Private
+    | Added
+    | Removed
+    | RoomState
+    | Listed
     | Notice
     | Closing
 )

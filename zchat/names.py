@@ -18,6 +18,12 @@ RESERVED = frozenset({"admin", "broker", "operator", "server", "system"})
 PERSON_MAX = 32
 """Characters (code points) in a person's name."""
 
+BOT = "[bot]"
+"""The end of every bot's name. No person's name holds a bracket."""
+
+PRIVATE = "+"
+"""The beginning of every private room's name: nobody takes it for a public one, also not who was sent away from it."""
+
 ROOM_MAX = 64
 """Characters (code points) in a room's name, its # not counted."""
 
@@ -64,9 +70,43 @@ def room(name: str) -> str:
         The canonical name, without #; `room(room(x)) == room(x)`.
 
     Raises:
-        NameInvalid: for the reasons `person` gives, save that no name is reserved.
+        NameInvalid: for the reasons `person` gives, save that no name is reserved; or it is that of a private room.
     """
-    return _room(name)
+    found = _room(name)
+    if found.startswith(PRIVATE):
+        raise NameInvalid(f"a name that begins with {PRIVATE} is that of a private room, to which one is invited")
+    return found
+
+
+def private_room(name: str) -> str:
+    """The one name of a private room, with its `+`; see `room`.
+
+    Raises:
+        NameInvalid: for the reasons `room` gives, or it does not begin with a `+`.
+    """
+    if not name.startswith(PRIVATE):
+        raise NameInvalid(f"the name of a private room begins with {PRIVATE}")
+    return PRIVATE + room(name.removeprefix(PRIVATE))
+
+
+def bot(name: str) -> str:
+    """A bot's name as it will be shown: with a mark that no person's name can have.
+
+    Args:
+        name: with the mark or without; see `person`.
+
+    Raises:
+        NameInvalid: for the reasons `person` gives.
+    """
+    shown = person(name.removesuffix(BOT)) + BOT
+    if len(shown) > PERSON_MAX:
+        raise NameInvalid(f"a bot's name has at most {PERSON_MAX - len(BOT)} characters: choose a shorter one")
+    return shown
+
+
+def is_bot(name: str) -> bool:
+    """Whether a name that is shown is a bot's."""
+    return name.endswith(BOT)
 
 
 def same(name: str) -> str:

@@ -14,15 +14,20 @@ from typing import Protocol
 from msgspec import Struct
 
 from zchat.errors import QuotaReached
-from zchat.messages import Ack, Deleted, Edited, Event, Message, Refused, Send, Stamp, Value
+from zchat.messages import Ack, Acted, Deleted, Edited, Event, Message, Refused, Send, Stamp, Value
 
 LOOKBACK = 200
 """How many of a room's last events are looked through for a person's last message."""
 
 
+def is_private(room: str) -> bool:
+    """Whether a room of that name is read by some alone: such a name is an id, which no other room can have."""
+    return room.startswith("@")
+
+
 @dataclass(slots=True, frozen=True)
 class Member:
-    """One of the two persons of a private room, and the name that it was last known by."""
+    """One of the two persons of a room of two, and the name that it was last known by."""
 
     person: bytes
     name: str
@@ -30,7 +35,7 @@ class Member:
 
 @dataclass(slots=True, frozen=True)
 class NewRoom:
-    """A room to be made if it is not there. A private one has two members; if it is there, their names are noted.
+    """A room to be made if it is not there. A room of two has two members; if it is there, their names are noted.
 
     Attributes:
         founder: the person who makes it; empty for nobody. Of a room that is there it stays what it was.
@@ -95,6 +100,35 @@ class Amend(Struct, frozen=True):
         return self.n
 
 
+class Deed(Struct, frozen=True):
+    """Something done in a room, by an event that is numbered and kept. Quotas do not hold it up.
+
+    Attributes:
+        client: whose send number it uses up; empty for nobody's.
+        act: as it is kept, but for its number in the room.
+    """
+
+    room: str
+    client: bytes
+    person: bytes
+    act: Acted
+
+    @property
+    def n(self) -> int:
+        """The number."""
+        return self.act.n
+
+    @property
+    def last(self) -> int:
+        """The last number."""
+        return self.act.n
+
+    @property
+    def ms(self) -> int:
+        """When it is done, milliseconds since 1970 UTC."""
+        return self.act.ms
+
+
 class Refusal(Struct, frozen=True):
     """A send that was refused for good, and the send number that it uses up."""
 
@@ -112,7 +146,7 @@ class Refusal(Struct, frozen=True):
         return self.answer.n
 
 
-Sending = Append | Amend | Refusal
+Sending = Append | Amend | Deed | Refusal
 
 
 @dataclass(slots=True, frozen=True)
@@ -159,11 +193,13 @@ class Account(Value, frozen=True, tag="account"):
     Attributes:
         role: `owner`, `moderator` or `member`.
         revoked: since when the person is not let in any more, in milliseconds since 1970 UTC; else 0.
+        answers: of a bot the person who answers for it; else empty.
     """
 
     person: bytes
     role: str
     revoked: int = 0
+    answers: bytes = b""
 
 
 class Device(Value, frozen=True, tag="device"):
@@ -194,8 +230,74 @@ class Invite(Value, frozen=True, tag="invite"):
     person: bytes = b""
 
 
-Record = Account | Device | Invite
-"""What is kept of who may come in. One of each kind is kept of each person, key and id: a new one replaces it."""
+class Membership(Value, frozen=True, tag="member"):
+    """Somebody belongs to a private room, or is a moderator of any.
+
+    Attributes:
+        room: its name; of a private one its id.
+        role: `member` or `moderator`.
+        ms: since when, in milliseconds since 1970 UTC.
+    """
+
+    room: str
+    person: bytes
+    role: str
+    ms: int
+
+
+class Sanction(Value, frozen=True, tag="sanction"):
+    """Somebody is banned or muted.
+
+    Attributes:
+        room: where; empty for everywhere.
+        verb: `ban` or `mute`.
+        name: of the person, when it was done.
+        until: milliseconds since 1970 UTC; 0 for good.
+        by, ms: the name of who did it, and when.
+        reason: why; may be empty.
+    """
+
+    room: str
+    person: bytes
+    verb: str
+    name: str
+    until: int
+    by: str
+    ms: int
+    reason: str
+
+
+class Terms(Value, frozen=True, tag="terms"):
+    """How things are in a room.
+
+    Attributes:
+        room: its name; of a private one its id.
+        title: what a private room is called, with its `+`; empty for another.
+        topic, topic_by, topic_ms: what it is about, who said so, and when.
+        readonly: whether only moderators may speak.
+        slow: seconds between two messages of one person.
+        pins: numbers of pinned messages, the last pinned last.
+    """
+
+    room: str
+    title: str = ""
+    topic: str = ""
+    topic_by: str = ""
+    topic_ms: int = 0
+    readonly: bool = False
+    slow: int = 0
+    pins: tuple[int, ...] = ()
+
+
+class Block(Value, frozen=True, tag="block"):
+    """A person takes nothing private from another."""
+
+    person: bytes
+    other: bytes
+
+
+Record = Account | Device | Invite | Membership | Sanction | Terms | Block
+"""What is kept of who may do what. One of each identity is kept: a new one replaces it."""
 
 
 def identity(record: Record) -> tuple[str, bytes]:
@@ -207,6 +309,14 @@ def identity(record: Record) -> tuple[str, bytes]:
             return "device", record.key
         case Invite():
             return "invite", record.id
+        case Membership():
+            return "member", record.room.encode() + b"\0" + record.person
+        case Sanction():
+            return record.verb, record.room.encode() + b"\0" + record.person
+        case Terms():
+            return "terms", record.room.encode()
+        case Block():
+            return "block", record.person + b"\0" + record.other
 
 
 @dataclass(slots=True, frozen=True)
@@ -430,6 +540,8 @@ class Query:
 def weight(event: Event) -> int:
     """Bytes that an event takes in a frame, at most and nearly."""
     match event:
+        case Acted():
+            return 100 + sum(len(text.encode()) for text in (event.name, event.whom, event.text, event.room))
         case Message():
             return 80 + len(event.name.encode()) + len(event.text.encode())
         case Edited():
@@ -482,7 +594,7 @@ class Store(Protocol):
         """Whose each name is; the one that was noted longest ago first."""
 
     def records(self) -> list[Record]:
-        """Who may come in."""
+        """Who may do what."""
 
     def retain(self, keep_days: float | None, keep_messages: int | None) -> None:
         """Keeps from now on what is not older, and so many events of each room; `tidy` drops the others.
