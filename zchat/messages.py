@@ -602,8 +602,8 @@ class Joined(Value, frozen=True, tag="joined"):
     """The answer to join.
 
     Attributes:
-        room: the room's canonical name, of a private one its id. Where it is not the one asked for, the client follows that topic instead,
-            and joins again.
+        room: the room's canonical name, of a private one its id. Where a public one is not the one asked for, the
+            client follows that topic instead, and joins again.
         head: the number of its last event, 0 if it has none.
         version, count, names: its roster; names are left out beyond the broker's limit of named members.
         mark: up to where this person has read it; None for one who never marked it.

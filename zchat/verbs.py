@@ -155,7 +155,7 @@ LISTS = _table(
 """What may be listed: the words of `messages.List`. `bans` without a room takes `Rank.STAFF`."""
 
 AUDIT = "@audit"
-"""The room in which the broker logs what was done: `Rank.STAFF` may read it, and nobody else learns that it is there."""
+"""The room in which the broker logs what was done: `Rank.STAFF` may read it, nobody else learns that it is there."""
 
 FOREVER = 0
 """Seconds of what has no end."""
