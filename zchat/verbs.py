@@ -391,6 +391,17 @@ def is_reaction(text: str) -> bool:
     return len(text) <= REACTION_MAX and _REACTION.fullmatch(text) is not None
 
 
+def typed(line: str, table: Mapping[str, Verb]) -> tuple[Verb, Given]:
+    """What a line says that begins with a slash.
+
+    Raises:
+        errors.UnknownWord: it is wrong: says how it is written, or what may have been meant.
+    """
+    word, _, rest = line[1:].partition(_space(line[1:]))
+    row = find(word, table)
+    return row, parse(row, rest)
+
+
 def _usage(verb: Verb, before: str) -> errors.UnknownWord:
     return errors.UnknownWord(f"write it as {before}{verb.name} {verb.usage}".rstrip())
 

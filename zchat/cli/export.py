@@ -106,8 +106,7 @@ def _text(room: _Extent, message: Message) -> str:
     from zchat.cli.output import hit_line
     from zchat.messages import Hit
 
-    peer = room.label.removeprefix("@") if room.label.startswith("@") else ""
-    return hit_line(Hit(room.name, peer, message))
+    return hit_line(Hit(room.name, room.label, message))
 
 
 def _gap(room: _Extent, kind: Format) -> list[str]:
