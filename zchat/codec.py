@@ -227,6 +227,11 @@ def as_encoded(events: Iterable[bytes]) -> tuple[Event, ...]:
     return tuple(map(msgspec.Raw, events))  # type: ignore[arg-type]
 
 
+def encoded_reply(reply: Reply) -> Reply:
+    """The same, encoded once for all to whom it goes: nothing else can be done with it than to encode it."""
+    return msgspec.Raw(_encode(reply))  # type: ignore[return-value]
+
+
 def frame_fuls(events: Sequence[bytes]) -> Iterator[list[bytes]]:
     """Encoded events in runs of which each fits a frame."""
     return _runs(events, len)

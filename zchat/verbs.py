@@ -195,11 +195,11 @@ CONSOLE = (
 )
 """What is typed on the broker's own terminal after a slash, by who may do everything."""
 
-AUDIT = "@audit"
+AUDIT = "@:audit"
 """The room in which the broker logs what was done: `Rank.STAFF` may read it, nobody else learns that it is there."""
 
-FOREVER = 0
-"""Seconds of what has no end."""
+OPERATOR = "operator"
+"""Whom the console speaks as: a reserved name."""
 
 LONGEST = 10 * 366 * 86400
 """Seconds for which somebody may be banned or muted at most, but for ever."""

@@ -20,6 +20,7 @@ from zchat.broker.commands import TABLE
 from zchat.broker.inputs import Announce, FenceMoved, Gone, Met, Received
 from zchat.broker.sessions import Session
 from zchat.messages import VERSION, Failed, Hello, Numbered, Private, Refused, Request, Stamp, Welcome
+from zchat.verbs import ACTS, ADMIN, AUDIT, LISTS
 
 PEERS = [b"peer%d" % number for number in range(5)]
 """Connections, told apart by nothing else."""
@@ -29,9 +30,28 @@ SECRETS = [b"%d" % number * 16 for number in range(4)]
 
 NAMES = ["ann", "Ann", "аnn", "bob", "BOB", "operator", "", "a b", "x" * 33, "e\u0301" * 9, "\x1b[2J", "@ann", "zoë"]
 
-ROOMS = ["lobby", "#Lobby", "den", "", "a b", "@ann", "@bob", "@nobody", "@", "@" + "0" * 24, "r" * 65, "\u202ex", "ä"]
+ROOMS = [
+    "lobby",
+    "#Lobby",
+    "den",
+    "",
+    "a b",
+    "@ann",
+    "@bob",
+    "@nobody",
+    "@",
+    "@" + "0" * 24,
+    "r" * 65,
+    "+den",
+    "+",
+    AUDIT,
+    "\u202ex",
+    "ä",
+]
 
-TEXTS = ["", "hello", "x" * 2000, "\x1b[2J", "a\nb\tc", "\r", "\u202e", "e\u0301" * 50, 'NEAR("a b" OR -c)', "🎉"]
+TEXTS = ["", "hello", "x" * 1001, "\x1b[2J", "a\nb\tc", "\r", "\u202e", "e\u0301" * 50, 'NEAR("a b" OR -c)', "🎉"]
+
+WORDS = ["", "x" * 200, "a\nb", *NAMES, "day", "date", "time", "member", "owner"]
 
 NUMBERS = [0, 1, 2, 3, 10, 500, 2**31, 2**63 - 1]
 
@@ -51,6 +71,11 @@ LIMITS: dict[str, Any] = {
     "silence": 5.0,
     "named_members": 2,
     "hits": 2,
+    "max_members_private": 2,
+    "max_moderators": 2,
+    "max_sanctions": 3,
+    "max_blocks_person": 2,
+    "max_bots_person": 2,
 }
 """Small, so that all of them are met."""
 
@@ -65,6 +90,12 @@ def of_field(name: str, kind: str) -> st.SearchStrategy[Any]:
         return st.one_of(
             st.none(), st.builds(Stamp, st.sampled_from([bytes(8), b"12345678"]), st.sampled_from(NUMBERS))
         )
+    if name == "verb":
+        return st.sampled_from([*ACTS, *ADMIN, "?"])
+    if name == "what":
+        return st.sampled_from([*LISTS, "?"])
+    if name == "key":
+        return st.sampled_from([b"", bytes(32), b"k" * 32])
     if name == "version":
         return st.sampled_from([VERSION, VERSION, VERSION, VERSION, 0, 2**63 - 1])
     if "bool" in kind:
@@ -72,7 +103,7 @@ def of_field(name: str, kind: str) -> st.SearchStrategy[Any]:
     if "str" in kind:
         of_rooms, of_names = st.sampled_from(ROOMS), st.sampled_from(NAMES)
         known = {"room": of_rooms, "name": of_names, "after": of_names, "text": st.sampled_from(TEXTS)}
-        values = known.get(name, st.sampled_from([*TEXTS, *NAMES, "day", "date", "time", "member", "owner"]))
+        values = known.get(name, st.sampled_from(WORDS))
         return st.one_of(values, st.none()) if "None" in kind else values
     values = st.sampled_from(NUMBERS)
     return st.one_of(values, st.none()) if "None" in kind else values

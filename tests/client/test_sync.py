@@ -270,7 +270,7 @@ def test_what_was_said_is_found(alice: zchat.Client, bob: zchat.Client) -> None:
     alice.send("den", "the quick sly fox")
     room = alice.send("@bob", "the quick secret fox").room
     found = bob.search("QUICK fox")
-    assert {(hit.room, hit.peer, hit.message.text) for hit in found} == {
+    assert {(hit.room, hit.label, hit.message.text) for hit in found} == {
         ("lobby", "", "the quick brown fox"),
         ("den", "", "the quick sly fox"),
         (room, "alice", "the quick secret fox"),

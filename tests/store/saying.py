@@ -10,19 +10,24 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from msgspec.structs import replace
+
 from zchat.codec import decode_event
-from zchat.messages import Ack, Event, Message, Refused, Send, Stamp
+from zchat.messages import Ack, Acted, Event, Message, Refused, Send, Stamp
 from zchat.store.base import (
     Account,
     Amend,
     Append,
+    Block,
     ClientRecord,
+    Deed,
     Device,
     Greeted,
     Greeting,
     Invite,
     KnownName,
     Member,
+    Membership,
     NewRoom,
     Outcome,
     Query,
@@ -30,8 +35,10 @@ from zchat.store.base import (
     ReadMark,
     Record,
     Refusal,
+    Sanction,
     Span,
     Store,
+    Terms,
     Work,
     identity,
 )
@@ -73,12 +80,18 @@ def amend(n: int, target: int, text: str | None, room: str = "lobby", client: by
     return Amend(room, client, MS + n, client[:3].decode(), b"12345678", client, n, target, text)
 
 
+def deed(verb: str, n: int = 0, room: str = "lobby", client: bytes = b"", **more: Any) -> Deed:
+    """Something done: by `append`'s person, or without a client by nobody who has send numbers."""
+    person = client or CAT
+    return Deed(room, client, person, Acted(0, MS + n, person[:3].decode(), b"12345678", n, verb, **more))
+
+
 def say(store: Store, *texts: str, room: str = "lobby", client: bytes = ANN, n: int = 1) -> list[Event]:
     """Says these, each in a turn of its own, from send number n on."""
     return [do(store, append(n + i, text, room, client)) for i, text in enumerate(texts)]
 
 
-def do(store: Store, send: Append | Amend) -> Event:
+def do(store: Store, send: Append | Amend | Deed) -> Event:
     """Does one send in a turn of its own, and has it kept."""
     (event,) = sent(store.commit(Work([NewRoom(send.room)], [send])))
     assert not isinstance(event, Refused), event
@@ -213,8 +226,18 @@ RECORDS: tuple[Record, ...] = (
     Account(BOB, "member", MS),
     Device(b"k" * 32, ANN),
     Invite(b"i" * 16, "den", "member", 3, MS + DAY, ANN, BOB),
+    Account(b"bot" * 5 + b"!", "member", answers=ANN),
+    Membership("@3f", ANN, "moderator", MS),
+    Membership("@3f", BOB, "member", MS),
+    Sanction("lobby", BOB, "ban", "bob", MS + DAY, "ann", MS, "why"),
+    Sanction("lobby", BOB, "mute", "bob", 0, "ann", MS, ""),
+    Sanction("", BOB, "ban", "bob", 0, "ann", MS, "\u202e"),
+    Terms("lobby", "", "a topic", "ann", MS, readonly=True, slow=30, pins=(3, 1)),
+    Terms("@3f", "+plan"),
+    Block(ANN, BOB),
+    Block(BOB, ANN),
 )
-"""One of each kind, and a second account."""
+"""Some of each kind."""
 
 
 def records(store: Store) -> list[Record]:
@@ -242,7 +265,7 @@ def filled(store: SqliteStore) -> SqliteStore:
     """Puts something of everything into a store."""
     store.commit(
         Work(
-            [NewRoom("lobby"), NewRoom("den"), NewRoom("@x", PAIR)],
+            [NewRoom("lobby"), NewRoom("den"), NewRoom("@x", PAIR), NewRoom("@3f", founder=ANN), NewRoom("@audit")],
             [append(1, "one"), append(2, "two"), append(1, "three", "den", BOB), append(3, "four", "@x")],
             marks=[ReadMark(ANN, "lobby", 2), ReadMark(BOB, "@x", 1)],
             names=[KnownName("ann", "Ann", ANN, seen=MS), KnownName("bob", "Bob", BOB, until=MS)],
@@ -252,7 +275,11 @@ def filled(store: SqliteStore) -> SqliteStore:
     do(store, amend(4, 1, "uno"))
     do(store, amend(5, 2, None))
     store.commit(Work(sends=[Refusal(ANN, Refused(6, "too-long", "why"))]))
+    store.commit(Work(sends=[deed("topic", room="@audit", text="of all")]))
     say(store, *(f"and {n}" for n in range(7, 47)), n=7)
+    answer = appends(47, "an answer", room="@3f")
+    answer = replace(answer, said=[replace(answer.said[0], reply=1)])
+    store.commit(Work(sends=[deed("topic", room="@3f", text="a topic"), answer, deed("pin", 48, "@3f", ANN, target=2)]))
     return store
 
 

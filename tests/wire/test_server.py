@@ -76,7 +76,7 @@ def test_a_private_message_never_goes_over_pub(wires: Wires, broker: Broker) -> 
     eve.sub.subscribe(b"r.")
     eve.fences()
     ann.says("psst", "@bob")
-    assert bob.hears(Private).peer == "ann"
+    assert bob.hears(Private).label == "@ann"
     ann.says("done")
     eve.reads("done")
     assert {room for room, _ in eve.published} == {"lobby"}

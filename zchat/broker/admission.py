@@ -61,6 +61,9 @@ def person_of(key: bytes) -> bytes:
     return hashlib.blake2b(key, digest_size=16, person=b"zchat-person").digest()
 
 
+_Kept = Account | Device | Invite
+
+
 class Admission:
     """Keys, accounts and links.
 
@@ -87,11 +90,11 @@ class Admission:
         self._devices: dict[bytes, Device] = {}
         self._keys: dict[bytes, set[bytes]] = {}  # of each person
         self._invites: dict[bytes, Invite] = {}
-        self._undo: list[Callable[[], None]] = []
         self._peers: dict[bytes, bytes] = {}
         self._listed: dict[bytes, list[str]] = {}  # roles of a person's keys in the file
         for record in records:
-            self._put(record)
+            if isinstance(record, _Kept):
+                self._put(record)
         self.open(door)
 
     def open(self, door: Door) -> None:
@@ -129,10 +132,46 @@ class Admission:
         account = self._accounts.get(person)
         if not person or (account is not None and account.revoked):
             return ""
+        if account is not None and account.answers:  # a bot is let in as long as who answers for it is
+            return MEMBER if self.door.mode is not Mode.KNOWN and self.role(account.answers) else ""
         roles = [*self._listed.get(person, ())]
         if account is not None and self.door.mode is not Mode.KNOWN:
             roles.append(account.role)
         return max(roles, key=ROLES.index, default=MEMBER if self.door.mode is Mode.OPEN else "")
+
+    def answers(self, person: bytes) -> bytes:
+        """Who answers for a bot; empty for everybody else."""
+        account = self._accounts.get(person)
+        return account.answers if account is not None else b""
+
+    def bots(self, person: bytes) -> list[bytes]:
+        """For whom a person answers."""
+        return [one.person for one in self._accounts.values() if one.answers == person and not one.revoked]
+
+    def add_bot(self, person: bytes, key: bytes) -> bytes:
+        """A key may come in as a bot for which a person answers.
+
+        Returns:
+            The bot.
+
+        Raises:
+            errors.NotAllowed: it is somebody's already, or the person may not have any.
+            errors.LimitReached: the person answers for as many as one may.
+        """
+        bot = self.person(key)
+        if self.door.mode is Mode.KNOWN:
+            raise errors.NotAllowed("here only keys come in that are in the broker's file of authorized keys")
+        if self.answers(person):
+            raise errors.NotAllowed("a bot cannot answer for others")
+        account = self._accounts.get(bot)
+        if not bot or key in self._devices or self._listed.get(bot) or (account and account.answers != person):
+            raise errors.NotAllowed("that key is somebody's already: make a new one")
+        if len(self.bots(person)) >= self._turn.settings.max_bots_person:
+            raise errors.LimitReached("as many bots as one person may answer for: revoke one")
+        self._room_for_account()
+        self._keep(Account(bot, MEMBER, 0, person))
+        self._keep(Device(key, bot))
+        return bot
 
     def has_account(self, person: bytes) -> bool:
         """Whether a person was let in by a link, and may come in still."""
@@ -310,9 +349,9 @@ class Admission:
         """
         account = self._accounts.get(other) or Account(other, MEMBER)
         for role in {account.role, self.role(other) or account.role}:
-            if person == other or not self._may_give(person, role):
+            if person == other or not (self._may_give(person, role) or account.answers == person):
                 raise errors.NotAllowed("owners revoke anybody but themselves, moderators members: ask one of them")
-        self._keep(Account(other, account.role, 0 if undo else self._turn.now.ms))
+        self._keep(Account(other, account.role, 0 if undo else self._turn.now.ms, account.answers))
         for invite in [one for one in self._invites.values() if other in (one.by, one.person)]:
             self._drop(invite)
 
@@ -346,22 +385,16 @@ class Admission:
 
     # What is kept ---------------------------------------------------------------------------------------------------
 
-    def _keep(self, record: Record) -> None:
-        work = self._turn.work
+    def _keep(self, record: _Kept) -> None:
         before = self._put(record)
-        work.records.append(record)
-        self._undo.append(lambda: self._take(record) if before is None else self._restore(before))
+        self._turn.keep(record, lambda: self._take(record) if before is None else self._put(before))
 
-    def _restore(self, record: Record) -> None:
-        self._put(record)
-
-    def _drop(self, record: Record) -> None:
+    def _drop(self, record: _Kept) -> None:
         self._take(record)
-        self._turn.work.dropped.append(record)
-        self._undo.append(lambda: self._restore(record))
+        self._turn.drop(record, lambda: self._put(record))
 
-    def _put(self, record: Record) -> Record | None:
-        before: Record | None
+    def _put(self, record: _Kept) -> _Kept | None:
+        before: _Kept | None
         match record:
             case Account():
                 before = self._accounts.get(record.person)
@@ -378,7 +411,7 @@ class Admission:
                 self._invites[record.id] = record
         return before
 
-    def _take(self, record: Record) -> None:
+    def _take(self, record: _Kept) -> None:
         match record:
             case Account():
                 self._accounts.pop(record.person, None)
@@ -394,13 +427,7 @@ class Admission:
         if self._listed and key in self.door.authorized:
             self.open(self.door)
 
-    def committed(self) -> None:
-        """The turn's work was committed."""
-        self._undo.clear()
-
     def failed(self) -> None:
-        """The turn's work could not be committed: nothing of it is true."""
-        while self._undo:
-            self._undo.pop()()
+        """The turn's work could not be committed: nobody came in."""
         self._turn.effects.used.clear()
         self._turn.effects.given.clear()

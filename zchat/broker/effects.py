@@ -67,6 +67,7 @@ class Effects:
         over: peers that have no session any more, and for how many seconds their connection may last without.
         used: ids of links that somebody came in by.
         given: links of the broker's folder that are kept now.
+        console: lines for the operator who gave an order at the console, not sanitised.
         log: lines for the operator.
     """
 
@@ -78,6 +79,7 @@ class Effects:
     over: list[tuple[bytes, float]] = field(default_factory=list)
     used: list[bytes] = field(default_factory=list)
     given: list[Invite] = field(default_factory=list)
+    console: list[str] = field(default_factory=list)
     log: list[Log] = field(default_factory=list)
 
     def reply(self, peer: bytes | None, item: Reply) -> None:

@@ -9,26 +9,29 @@ take back.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Sequence
 from itertools import groupby, zip_longest
 
 from zchat import codec, errors
 from zchat.broker.admission import Admission, Door
-from zchat.broker.commands import BATCHED, execute
+from zchat.broker.commands import BATCHED, admin, execute
+from zchat.broker.doors import Doors
 from zchat.broker.effects import Effects, Level
-from zchat.broker.inputs import Announce, FenceMoved, Gone, Input, Met, Now, Received, Shutdown
+from zchat.broker.inputs import Announce, FenceMoved, Gone, Input, Met, Now, Ordered, Received, Shutdown
 from zchat.broker.marks import Marks
 from zchat.broker.people import RESERVED_DAYS, Names
 from zchat.broker.rates import Rates, retry_ms
+from zchat.broker.rights import Rights
 from zchat.broker.rooms import Room, Rooms, other_of
 from zchat.broker.sessions import Session, Sessions, called
 from zchat.broker.settings import RETRY_MS, Settings
 from zchat.broker.turn import Turn
 from zchat.codec import Malformed
-from zchat.messages import Ack, Closing, Done, Linked, Notice, Numbered, Private, Refused, Request
+from zchat.messages import Ack, Closing, Done, Linked, Named, Notice, Numbered, Private, Refused, Reply, Request
 from zchat.store.base import (
     Amend,
     Append,
+    Deed,
     Greeted,
     Greeting,
     Invite,
@@ -41,12 +44,15 @@ from zchat.store.base import (
     Sending,
     Work,
 )
+from zchat.verbs import LISTS, OPERATOR, Rank
+
+Settled = Linked | Done | Named
+"""What is answered once the turn's work is kept."""
+
+LET_OUT_SAYS = "you are not let in here any more"
 
 LET_OUT = 0.5
 """Seconds that a connection lasts after its person was let out: so long the reason has to get there."""
-
-OPERATOR = "operator"
-"""Whom the console speaks as: a reserved name."""
 
 
 class Hub:
@@ -64,6 +70,7 @@ class Hub:
     Attributes:
         turn: the turn under way.
         rooms, sessions, names, marks: what there is.
+        doors: who belongs to which room, and who is kept out or silent; rights: who may do what.
         admission: who may come in; None on plaintext.
         rates: how much each person may ask for.
         draining: whether it was told to stop.
@@ -79,6 +86,7 @@ class Hub:
         records: Iterable[Record] = (),
         fresh: Callable[[], Iterable[Invite]] = tuple,
     ) -> None:
+        records = [*records]
         self.settings = settings
         self.token = token
         self.turn = Turn(settings)
@@ -90,16 +98,18 @@ class Hub:
             self.names = Names(self.turn, known, forgotten=RESERVED_DAYS)
         else:
             self.names = Names(self.turn, known, stays=self.admission.has_account)
-        self.rooms = Rooms(self.turn, self.names, kept)
+        self.doors = Doors(self.turn, records)
+        self.rooms = Rooms(self.turn, self.names, self.doors, kept)
+        self.rights = Rights(self.doors, self.rooms, self.names, self.admission)
         self.marks = Marks(self.turn)
         self.sessions = Sessions(self.turn, self.rooms, self.names, self.marks)
         self.draining = False
         self._jobs: deque[tuple[Session, bytes | None, int, Callable[[], None]]] = deque()
         self._cut: set[bytes] = set()  # peers of which nothing more is heard until their connection has ended
         self._asked: dict[bytes, int] = {}  # requests of each peer in this turn
-        self._sends: list[tuple[Session, Room | None, Sending]] = []
+        self._sends: list[tuple[Session | None, Room | None, Sending]] = []
         self._hellos: list[tuple[Session, int, Callable[[Greeted], None], bool]] = []
-        self._settled: list[tuple[Session, Linked | Done, Callable[[], None]]] = []
+        self._settled: list[tuple[Session, Settled, Callable[[], None]]] = []
         self._recheck = False
 
     def admit_by(self, door: Door) -> None:
@@ -151,9 +161,10 @@ class Hub:
                         self.admission.gone(peer)
                 case Announce(text):
                     self.sessions.tell_all(Notice(now.ms, OPERATOR, text))
+                case Ordered():
+                    self._ordered(item)
                 case Shutdown(text):
-                    self.draining = True
-                    self.sessions.tell_all(Closing(text))
+                    self.drain(text)
         if self._recheck and self.admission is not None:
             self._recheck = False
             for session in self.sessions.all():
@@ -167,31 +178,31 @@ class Hub:
 
     def committed(self, outcome: Outcome) -> Effects:
         """What the turn leads to, its work having been committed, or a part of it."""
-        for (session, q, welcome, _), greeted in zip(self._hellos, outcome.greeted, strict=True):
+        for (greeter, q, welcome, _), greeted in zip(self._hellos, outcome.greeted, strict=True):
             if greeted is not None:
                 welcome(greeted)  # first, so that nobody hears anything in a private room before
             else:
-                self._not_greeted(session, q)
+                self._not_greeted(greeter, q)
+        self.turn.kept()
         for (session, room, send), parts in zip(self._sends, outcome.sends, strict=True):
             n = send.n
             for part in parts:
                 if isinstance(part, Refused):
-                    self._used(session, part)
+                    if session is not None:
+                        self._used(session, part)
                     n += 1
                 elif room is not None and not isinstance(send, Refusal):
                     self._kept(session, room, send, n, part)
                     n += len(part.events)
-            if n <= send.last:
+            if session is not None and n <= send.last:
                 self._not_sent(session, range(n, send.last + 1))
-        for session, answer, then in self._settled:
-            self.sessions.reply(session, answer)
+        for asker, answer, then in self._settled:
+            self.sessions.reply(asker, answer)
             then()
         for new in self.turn.work.rooms:
             self.rooms.by_name[new.room].kept = True
         self.names.saved()
         self.marks.saved()
-        if self.admission is not None:
-            self.admission.committed()
         return self._finish()
 
     def failed(self, error: errors.StoreUnavailable, greeted: Iterable[Greeted | None] = ()) -> Effects:
@@ -207,10 +218,12 @@ class Hub:
                 welcome(known)
             else:
                 self._not_greeted(session, q)
-        for session, _room, send in self._sends:
-            self._not_sent(session, range(send.n, send.last + 1))
+        for sender, _room, send in self._sends:
+            if sender is not None:
+                self._not_sent(sender, range(send.n, send.last + 1))
         for session, answer, _ in self._settled:
             self.turn.fail(session.peer, answer.q, errors.Unavailable())
+        self.turn.lost()
         self.names.failed()
         self.marks.failed()
         if self.admission is not None:
@@ -240,11 +253,28 @@ class Hub:
 
     def _finish(self) -> Effects:
         self.rooms.publish_presence()  # first, so that a roster told below is not older than the presence published
+        self._tell_presences()
         self.rooms.publish_heads()
         self.turn.finish()
         self._release_jobs()
         self._sends, self._hellos, self._settled = [], [], []
         return self.turn.take()
+
+    def _ordered(self, item: Ordered) -> None:
+        """The operator gives an order at the console, or asks for a list."""
+        operator = admin.Actor(b"", OPERATOR, Rank.OPERATOR)
+        tell = self.turn.effects.console
+        try:
+            if item.verb in LISTS:
+                rows, more = admin.listed(self, operator, item.verb, after=item.after)
+                tell.extend(admin.row_text(row) for row in rows)
+                tell.append("there are more" if more else f"that is all: {len(rows)}")
+                return
+            admin.order(self, operator, item.verb, item.name, item.seconds, item.text)
+        except errors.Refusal as problem:
+            tell.append(str(problem))
+        else:
+            self.turn.once_kept(lambda: tell.append(f"done: {item.verb} {item.name}".rstrip()))
 
     # Requests -------------------------------------------------------------------------------------------------------
 
@@ -326,19 +356,24 @@ class Hub:
         self.turn.work.greetings.append(greeting)
         self._hellos.append((session, q, welcome, new))
 
-    def let_out(self, person: bytes, keys: Iterable[bytes]) -> None:
+    def drain(self, why: str) -> None:
+        """Takes nothing any more, and tells everybody: the broker is about to stop."""
+        self.draining = True
+        self.sessions.tell_all(Closing(why))
+
+    def let_out(self, person: bytes, keys: Container[bytes], why: str = LET_OUT_SAYS) -> None:
         """Ends all sessions of a person, and those of keys, who may not be here any more."""
         for session in self.sessions.all():
             if session.person == person or session.key in keys:
-                self._let_out(session)
+                self._let_out(session, why)
 
-    def _let_out(self, session: Session) -> None:
+    def _let_out(self, session: Session, why: str = LET_OUT_SAYS) -> None:
         if session.peer is not None:
-            self.turn.fail(session.peer, 0, errors.NotAdmitted("you are not let in here any more"))
+            self.turn.fail(session.peer, 0, errors.NotAdmitted(why))
             self.turn.effects.over.append((session.peer, LET_OUT))
         self.sessions.end(session)
 
-    def settle(self, session: Session, answer: Linked | Done, then: Callable[[], None]) -> None:
+    def settle(self, session: Session, answer: Settled, then: Callable[[], None]) -> None:
         """Answers a request once the turn's work is kept, and does what follows; if it cannot be kept, the request is
         refused.
         """
@@ -346,8 +381,8 @@ class Hub:
 
     # Sends ----------------------------------------------------------------------------------------------------------
 
-    def stage(self, session: Session, room: Room | None, send: Sending) -> None:
-        """Plans a send: it is answered after the commit."""
+    def stage(self, session: Session | None, room: Room | None, send: Sending) -> None:
+        """Plans a send: it is answered after the commit, if a session sent it."""
         self._sends.append((session, room, send))
         self.turn.work.sends.append(send)
 
@@ -356,22 +391,39 @@ class Hub:
         last, _, send = self._sends[-1] if self._sends else (None, None, None)
         return send if last is session and isinstance(send, Append) and send.name == session.name else None
 
-    def _kept(self, session: Session, room: Room, send: Append | Amend, n: int, kept: Kept) -> None:
+    def _kept(self, session: Session | None, room: Room, send: Append | Amend | Deed, n: int, kept: Kept) -> None:
         count = len(kept.events)
         self.rooms.spoke(room, kept)
-        self.marks.spoke(session.person, room.name, kept.seq, count, private=bool(room.members))
-        if room.members:
+        if room.private:
             self._tell_members(room, kept)
-        self._used(session, Ack(n, room.name, kept.seq, send.ms, count))
+        if session is not None:
+            self.marks.spoke(session.person, room.name, kept.seq, count, private=room.private)
+            self._used(session, Ack(n, room.name, kept.seq, send.ms, count))
 
     def _tell_members(self, room: Room, kept: Kept) -> None:
-        for person in set(room.members):
-            if not any(self.sessions.of(person)):
+        """Tells those who belong to a private room, and nobody else, what was kept of it."""
+        parts = [codec.as_encoded(events) for events in codec.frame_fuls(kept.events)]
+        told: dict[str, list[Reply]] = {}  # by label: most call it the same, and hear the same bytes
+        for person in room.members:
+            readers = self.sessions.of(person)
+            if room.pair and not readers:
                 room.waiting[person] = room.waiting.get(person, 0) + len(kept.events)
-            for reader in self.sessions.of(person):
-                for events in codec.frame_fuls(kept.events):
-                    told = Private(room.name, self.peer_name(room, person), codec.as_encoded(events))
-                    self.sessions.reply(reader, told)
+            if readers:
+                label = self.label(room, person)
+                if label not in told:
+                    told[label] = [codec.encoded_reply(Private(room.name, label, events)) for events in parts]
+                for reader in readers:
+                    for item in told[label]:
+                        self.sessions.reply(reader, item)
+
+    def _tell_presences(self) -> None:
+        """Tells those who follow a private room who came and went."""
+        for room, presence in self.rooms.presences:
+            for person in room.members:
+                for reader in self.sessions.of(person):
+                    if room.name in reader.rooms:
+                        self.sessions.reply(reader, Private(room.name, self.label(room, person), (), (presence,)))
+        self.rooms.presences.clear()
 
     def _used(self, session: Session, answer: Ack | Refused) -> None:
         """Send numbers are used up: notes the outcome, and tells it."""
@@ -379,13 +431,15 @@ class Hub:
             session.sends.known.used(answer, self.settings.credit)
         self.sessions.reply(session, answer)
 
-    def peer_name(self, room: Room, person: bytes) -> str:
-        """How the other of a private room is called by now, as far as is known."""
+    def label(self, room: Room, person: bytes) -> str:
+        """What a person calls a private room; of one of two it is the other's name, as far as is known by now."""
+        if not room.pair:
+            return room.members.get(person, room.title)
         other = other_of(room, person)
         for session in self.sessions.of(other):
             if session.name is not None:
-                return session.name
-        return room.called.get(other, "?")
+                return f"@{session.name}"
+        return f"@{room.called.get(other, '?')}"
 
     # What takes long ------------------------------------------------------------------------------------------------
 

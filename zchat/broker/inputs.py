@@ -54,10 +54,20 @@ class Announce(Value, frozen=True):
     text: str
 
 
+class Ordered(Value, frozen=True):
+    """The operator gives an order at the console: a word of `verbs.ADMIN` or `verbs.LISTS`; see `messages.Admin`."""
+
+    verb: str
+    name: str = ""
+    seconds: int = 0
+    text: str = ""
+    after: str = ""
+
+
 class Shutdown(Value, frozen=True):
     """The broker is about to stop."""
 
     text: str
 
 
-Input = Met | Received | FenceMoved | Gone | Announce | Shutdown
+Input = Met | Received | FenceMoved | Gone | Announce | Ordered | Shutdown

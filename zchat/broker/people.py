@@ -84,12 +84,13 @@ class Names:
 
     # Taking and leaving ---------------------------------------------------------------------------------------------
 
-    def take(self, wanted: str, person: bytes) -> str:
+    def take(self, wanted: str, person: bytes, *, bot: bool = False) -> str:
         """One more session of a person goes by a name.
 
         Args:
             wanted: as the user gave it.
             person: who asks.
+            bot: whether that is a bot: its name shows it.
 
         Returns:
             The name as it is shown.
@@ -99,8 +100,17 @@ class Names:
             errors.NameTaken: it is another person's, or looks like one that is.
             errors.LimitReached: the person has as many names as one may have.
         """
-        name = names.person(wanted)
+        name = names.bot(wanted) if bot else names.person(wanted)
         key = names.same(name)
+        shown = self._claim(name, key, person)
+        self._here[key] = self._here.get(key, 0) + 1
+        return shown
+
+    def keep_for(self, name: str, person: bytes) -> str:
+        """A person who is not here yet has a name, as it is shown; see `take`."""
+        return self._claim(name, names.same(name), person)
+
+    def _claim(self, name: str, key: str, person: bytes) -> str:
         owned = self._owned(key)
         if owned is not None and owned.person != person:
             raise errors.NameTaken(f"the name {owned.name} is taken by another person: choose another")
@@ -113,7 +123,6 @@ class Names:
                 raise errors.LimitReached("as many names as the broker keeps for one person: go by one of yours")
             self._make_room()
         shown = owned.name if owned is not None else name
-        self._here[key] = self._here.get(key, 0) + 1
         self._note(KnownName(key, shown, person, 0, self._turn.now.ms), at_once=owned is None or owned.until != 0)
         return shown
 
@@ -165,6 +174,10 @@ class Names:
         """What a person is called, here or not; empty if nobody knows."""
         mine = [self._known[key] for key in self._of.of(person)]
         return max(mine, key=lambda one: (one.until == 0, one.seen)).name if mine else ""
+
+    def everybody(self) -> list[KnownName]:
+        """Who is or was here, and goes by that name still."""
+        return [one for one in self._known.values() if not one.until]
 
     def seen(self, after: str, limit: int) -> tuple[list[Seen], bool]:
         """Who is or was here, in order of the names, beyond a name; and whether there are more."""

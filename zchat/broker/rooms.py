@@ -11,12 +11,13 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 from zchat import errors, names
+from zchat.broker.doors import Doors
 from zchat.broker.effects import Level
 from zchat.broker.people import Names
 from zchat.broker.roster import Roster
 from zchat.broker.turn import Turn
-from zchat.messages import LOBBY, Head
-from zchat.store.base import Kept, Member, NewRoom, RoomRecord
+from zchat.messages import LOBBY, Head, Presence
+from zchat.store.base import Kept, Member, NewRoom, RoomRecord, is_private
 
 if TYPE_CHECKING:
     from zchat.broker.sessions import Session
@@ -36,9 +37,11 @@ class Room:
         ms: when it last spoke, in milliseconds since 1970 UTC.
         kept: whether the store has it yet.
         planned: the turn in which the store was last asked to keep it.
-        members: the two persons of a private room; empty for a public one.
+        pair: the two persons of a room of two, in order.
+        members: who belongs to a private room, and what each calls it; of a room of two empty: that changes.
+        title: what a private room that is not one of two is called, with its `+`.
         founder: the person who made it; empty if nobody did.
-        waiting: of a private room: how much was said to each who was not here since, in this life of the broker.
+        waiting: of a room of two: how much was said to each who was not here since, in this life of the broker.
         called: what they were called last, by person.
         moved: the turn in which its head or roster last changed.
         said: the hub's clock when it last spoke.
@@ -52,7 +55,9 @@ class Room:
     ms: int = 0
     kept: bool = False
     planned: int = -1
-    members: tuple[bytes, ...] = ()
+    pair: tuple[bytes, ...] = ()
+    members: dict[bytes, str] = field(default_factory=dict)
+    title: str = ""
     founder: bytes = b""
     waiting: dict[bytes, int] = field(default_factory=dict)
     called: dict[bytes, str] = field(default_factory=dict)
@@ -63,22 +68,35 @@ class Room:
     followers: int = 0
     told: float = float("-inf")
 
+    @property
+    def private(self) -> bool:
+        """Whether only some may read it."""
+        return is_private(self.name)
 
-def _room(record: RoomRecord) -> Room:
+
+def _room(record: RoomRecord, doors: Doors) -> Room:
+    pair = tuple(member.person for member in record.members)
     return Room(
         record.room,
         record.head,
         record.ms,
         kept=True,
-        members=tuple(member.person for member in record.members),
+        pair=pair,
+        members=dict.fromkeys(pair, ""),
+        title=doors.terms(record.room).title,
         founder=record.founder,
         called={member.person: member.name for member in record.members},
     )
 
 
 def other_of(room: Room, person: bytes) -> bytes:
-    """The other one of a private room; oneself where one talks to oneself."""
-    return room.members[0] if room.members[1] == person else room.members[1]
+    """The other one of a room of two; oneself where one talks to oneself."""
+    return room.pair[0] if room.pair[1] == person else room.pair[1]
+
+
+def _precise(room: Room) -> str:
+    """What a private room is called by whom its title alone would not tell which."""
+    return f"{room.title}~{room.name[1:7]}" if room.title else ""
 
 
 def _together(due: float) -> float:
@@ -99,32 +117,48 @@ class Rooms:
     Args:
         turn: the turn under way.
         people: whose name is which.
+        doors: who belongs to which.
         kept: what the store keeps.
 
     Attributes:
         by_name: every room; a private one under its id.
         public: the names of the public ones, in order.
         everybody: who is in any room.
+        presences: what is to be told of private rooms to those who follow them; the hub takes it out.
     """
 
-    def __init__(self, turn: Turn, people: Names, kept: Iterable[RoomRecord]) -> None:
+    def __init__(self, turn: Turn, people: Names, doors: Doors, kept: Iterable[RoomRecord]) -> None:
         self._turn = turn
         self._people = people
-        self.by_name: dict[str, Room] = {record.room: _room(record) for record in kept}
-        self.public = sorted(room.name for room in self.by_name.values() if not room.members)
+        self._doors = doors
+        self.by_name: dict[str, Room] = {record.room: _room(record, doors) for record in kept}
+        self.public = sorted(room.name for room in self.by_name.values() if not room.private)
         self.everybody = Roster()
-        self._private: dict[bytes, list[Room]] = {}
+        self.presences: list[tuple[Room, Presence]] = []
+        self._private: dict[bytes, dict[str, Room]] = {}
         for room in self.by_name.values():
             self._note_members(room)
+        belongs = [one for room in self.by_name.values() if room.title for one in doors.members(room.name).values()]
+        for member in sorted(belongs, key=lambda one: one.ms):
+            self.admit(self.by_name[member.room], member.person)
         self._quieting: deque[tuple[float, Room]] = deque()
         self._changed: dict[str, Room] = {}  # whose roster has something to tell
         self._founded = Counter(room.founder for room in self.by_name.values() if room.founder)
         self.make(LOBBY, said=False)
 
-    def make(self, name: str, members: tuple[Member, ...] = (), *, said: bool = True, founder: bytes = b"") -> Room:
-        """A room by its canonical name, made if it is not there; of a private one the names of its members are noted.
+    def make(
+        self,
+        name: str,
+        members: tuple[Member, ...] = (),
+        *,
+        said: bool = True,
+        founder: bytes = b"",
+        title: str = "",
+    ) -> Room:
+        """A room by its canonical name, made if it is not there; of one of two the names of both are noted.
 
         Args:
+            title: of a private room that is not one of two.
             said: whether something is said in it: only then it is kept.
             founder: the person who makes it, if it is not there; empty for nobody.
 
@@ -139,8 +173,10 @@ class Rooms:
                 if self._founded[founder] >= self._turn.settings.max_rooms_person:
                     raise errors.LimitReached("you made as many rooms as one person may: use one that is there")
                 self._founded[founder] += 1
-            room = self.by_name[name] = Room(name, members=tuple(member.person for member in members), founder=founder)
-            if not members:
+            pair = tuple(member.person for member in members)
+            room = Room(name, pair=pair, members=dict.fromkeys(pair, ""), founder=founder, title=title)
+            self.by_name[name] = room
+            if not room.private:
                 insort(self.public, name)
             self._note_members(room)
         for member in members:
@@ -149,7 +185,7 @@ class Rooms:
                 room.kept, room.planned = False, -1
         if said and not room.kept and room.planned != self._turn.number:
             room.planned = self._turn.number
-            told = tuple(Member(person, room.called[person]) for person in room.members)
+            told = tuple(Member(person, room.called[person]) for person in room.pair)
             self._turn.work.rooms.append(NewRoom(name, told, room.founder))
         return room
 
@@ -162,9 +198,17 @@ class Rooms:
         name = _private_id(one.person, other.person)
         if name not in self.by_name:
             for person in (one.person, other.person):
-                if len(self._private.get(person, ())) >= self._turn.settings.max_private_rooms:
-                    raise errors.LimitReached("too many private conversations")
+                self.check_private(person)
         return self.make(name, tuple(sorted((one, other), key=lambda member: member.person)))
+
+    def check_private(self, person: bytes) -> None:
+        """Whether a person may have one more private room.
+
+        Raises:
+            errors.LimitReached: there are too many.
+        """
+        if len(self._private.get(person, ())) >= self._turn.settings.max_private_rooms:
+            raise errors.LimitReached("too many private conversations")
 
     def of_two(self, one: bytes, other: bytes) -> Room | None:
         """The room of two persons, if it is there."""
@@ -177,24 +221,30 @@ class Rooms:
             errors.NameInvalid: it cannot be a room's name.
         """
         # What PRECIS makes of a name takes 50 µs, but a canonical one is its own.
-        return wanted if wanted in self.by_name and not wanted.startswith("@") else names.room(wanted)
+        return wanted if wanted in self.by_name and not is_private(wanted) else names.room(wanted)
 
     def private(self, person: bytes) -> list[Room]:
         """A person's private rooms."""
-        return self._private.get(person, [])
+        return [*self._private.get(person, {}).values()]
 
-    def readable(self, person: bytes, wanted: str) -> Room:
-        """The room of that name, the private one of that id, or the one with who is or was last called so after an `@`.
+    def find(self, person: bytes, wanted: str) -> Room:
+        """The public room of that name, or the private one of that id, of that label, or with who is or was last called
+        so after an `@`. Whether the person may read it is asked elsewhere, but that a private one is its own.
 
         Raises:
             errors.NoSuchRoom: it is not there, or not this person's.
             errors.NameInvalid: it cannot be a room's name.
         """
-        if not wanted.startswith("@"):
-            room = self.by_name.get(self.canonical(wanted))
+        room: Room | None
+        if wanted.startswith(names.PRIVATE):
+            label = names.private_room(wanted)
+            mine = self._private.get(person, {}).values()
+            room = next((one for one in mine if label in (one.members[person], _precise(one))), None)
+        elif is_private(wanted):
+            room = self._private.get(person, {}).get(wanted) or self._private_with(person, wanted[1:])
         else:
-            room = self.by_name.get(wanted) or self._private_with(person, wanted[1:])
-        if room is None or (room.members and person not in room.members):
+            room = self.by_name.get(self.canonical(wanted))
+        if room is None:
             raise errors.NoSuchRoom
         return room
 
@@ -203,7 +253,7 @@ class Rooms:
             key = names.same(name)
         except errors.NameInvalid:
             return None
-        mine = {room.name: room for room in self.private(person)}
+        mine = {room.name: room for room in self.private(person) if room.pair}
         try:
             _, other = self._people.owner(name)
         except errors.NoSuchPerson:  # forgotten
@@ -231,8 +281,23 @@ class Rooms:
             room.waiting.pop(person, None)
 
     def _note_members(self, room: Room) -> None:
-        for person in set(room.members):
-            self._private.setdefault(person, []).append(room)
+        for person in room.members:
+            self._private.setdefault(person, {})[room.name] = room
+
+    def admit(self, room: Room, person: bytes) -> None:
+        """A private room is a person's from now on. Of two with the same name the newer is called more precisely."""
+        mine = self._private.setdefault(person, {})
+        taken = any(one.members[person] == room.title for one in mine.values() if one is not room)
+        room.members[person] = _precise(room) if taken else room.title
+        mine[room.name] = room
+
+    def dismiss(self, room: Room, person: bytes) -> None:
+        """A private room is a person's no longer."""
+        room.members.pop(person, None)
+        mine = self._private.get(person, {})
+        mine.pop(room.name, None)
+        if not mine:
+            self._private.pop(person, None)
 
     # Who follows them -----------------------------------------------------------------------------------------------
 
@@ -265,12 +330,13 @@ class Rooms:
             self.everybody.remove(session.name)
             self._changed[name] = room
         if not (room.followers or room.head or room.kept or room.planned == self._turn.number or name == LOBBY):
-            self._forget(room)
+            self.forget(room)
 
-    def _forget(self, room: Room) -> None:
+    def forget(self, room: Room) -> None:
         """Nobody is in a room, and nothing was ever said there: as if it had never been."""
         del self.by_name[room.name]
-        del self.public[bisect_left(self.public, room.name)]
+        if not room.private:
+            del self.public[bisect_left(self.public, room.name)]
         self._changed.pop(room.name, None)
         if room.founder:
             self._founded[room.founder] -= 1
@@ -294,7 +360,7 @@ class Rooms:
         turn = self._turn
         room.head = kept.seq + len(kept.events) - 1
         room.moved, room.said, room.ms = turn.number, turn.clock, turn.now.ms
-        if not room.members:
+        if not room.private:
             turn.effects.publication(room.name, room.followers).events.extend(kept.events)
             if not room.quieting:
                 room.quieting = True
@@ -311,7 +377,10 @@ class Rooms:
             presence = room.roster.presence(turn.settings.named_members)
             if presence is not None:
                 room.told, room.moved = turn.clock, turn.number
-                turn.effects.publication(name, room.followers).states.append(presence)
+                if room.private:
+                    self.presences.append((room, presence))
+                else:
+                    turn.effects.publication(name, room.followers).states.append(presence)
         self.everybody.presence(0)  # nobody is told: only forgets what changed
 
     def publish_heads(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from zchat import errors
@@ -46,6 +46,7 @@ class Session:
         rooms: the rooms it follows, and whether it is in the roster of each.
         reading: whether something that is to be looked up is not answered yet.
         pending: requests of earlier turns that are not answered yet.
+        since: when it began, in milliseconds since 1970 UTC.
         beat: the turn in which its last heartbeat, or its hello, was answered.
     """
 
@@ -63,6 +64,7 @@ class Session:
     reading: bool = False
     pending: int = 0
     beat: int = 0
+    since: int = 0
 
 
 class Sessions:
@@ -107,9 +109,9 @@ class Sessions:
         """The session of a fence token."""
         return self._fences.get(fence)
 
-    def of(self, person: bytes) -> Iterator[Session]:
-        """A person's sessions."""
-        yield from self._persons.get(person, ())
+    def of(self, person: bytes) -> Collection[Session]:
+        """A person's sessions; not to be changed."""
+        return self._persons.get(person, ())
 
     def all(self) -> list[Session]:
         """Every session."""

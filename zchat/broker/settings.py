@@ -57,6 +57,11 @@ class Settings:
         max_link_life: seconds that a link may hold.
         max_rooms_person: that one person made.
         max_members: of one room.
+        max_members_private: of a private room.
+        max_moderators: of one room, besides its founder.
+        max_sanctions: of people who are banned or muted in one room, or everywhere.
+        max_blocks_person: of whom one person takes nothing private.
+        max_bots_person: for which one person answers.
         max_waiting: private messages of one conversation for who is away.
         max_bytes_person, max_bytes_room: of events that are kept.
         rates: how much a person may ask for in a time; None for as much as they like. Where anybody can be as many
@@ -99,6 +104,11 @@ class Settings:
     max_link_life: int = 366 * 86400
     max_rooms_person: int = 10_000
     max_members: int = 20_000
+    max_members_private: int = 1000
+    max_moderators: int = 100
+    max_sanctions: int = 10_000
+    max_blocks_person: int = 1000
+    max_bots_person: int = 16
     max_waiting: int = 1000
     max_bytes_person: int = 1 << 30
     max_bytes_room: int = 1 << 32

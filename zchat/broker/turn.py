@@ -9,7 +9,7 @@ from zchat.broker.effects import Effects, Level, Log
 from zchat.broker.inputs import Now
 from zchat.broker.settings import Settings
 from zchat.messages import Failed
-from zchat.store.base import Work
+from zchat.store.base import Record, Work, identity
 
 
 class Turn:
@@ -37,6 +37,8 @@ class Turn:
         self.amends = 0
         self._last: float | None = None
         self._after: list[Callable[[], None]] = []
+        self._once_kept: list[Callable[[], None]] = []
+        self._undo: list[Callable[[], object]] = []
 
     def begin(self, now: Now) -> None:
         """The next turn begins."""
@@ -50,6 +52,43 @@ class Turn:
     def after(self, answer: Callable[[], None]) -> None:
         """Has something done after the commit: what names a head must be."""
         self._after.append(answer)
+
+    def once_kept(self, do: Callable[[], None]) -> None:
+        """Has something done if the turn's work is committed, before anything is told of it."""
+        self._once_kept.append(do)
+
+    def keep(self, record: Record, undo: Callable[[], object]) -> None:
+        """Has a record kept; it counts from now on.
+
+        Args:
+            undo: makes it untrue again, should the commit fail.
+        """
+        if self.work.dropped:
+            self.work.dropped = [other for other in self.work.dropped if identity(other) != identity(record)]
+        self.work.records.append(record)
+        self._undo.append(undo)
+
+    def drop(self, record: Record, undo: Callable[[], object]) -> None:
+        """Has a record be no more; see `keep`."""
+        self.work.dropped.append(record)
+        self._undo.append(undo)
+
+    def if_lost(self, undo: Callable[[], object]) -> None:
+        """Has something done if the turn's work cannot be committed."""
+        self._undo.append(undo)
+
+    def kept(self) -> None:
+        """The work was committed."""
+        self._undo.clear()
+        once_kept, self._once_kept = self._once_kept, []
+        for do in once_kept:
+            do()
+
+    def lost(self) -> None:
+        """The work could not be committed: nothing of it is true."""
+        self._once_kept.clear()
+        while self._undo:
+            self._undo.pop()()
 
     def finish(self) -> None:
         """The commit is over: does what was to be done after it."""

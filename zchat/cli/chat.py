@@ -300,8 +300,8 @@ class Chat:
     def _show(self, line: str, event: heard.Said | heard.Edited | heard.Deleted | heard.Acted) -> None:
         self.lines.append(Line(line, data=True))
         span = heard.numbers(event)
-        if event.mine and not event.room.startswith("@") and span is not None:
-            key = (self._canonical(event.room), span[0])
+        if event.mine and not event.private and span is not None:
+            key = (event.room, span[0])
             if key in self._unheard:
                 self._unheard.discard(key)
             else:

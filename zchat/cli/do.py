@@ -18,9 +18,7 @@ SETTINGS = {"ignore_unknown_options": True}
 
 
 def command(
-    room: Annotated[
-        str, typer.Argument(metavar="ROOM", help="A room; +ROOM for a private one.", show_default=False)
-    ],
+    room: Annotated[str, typer.Argument(metavar="ROOM", help="A room; +ROOM for a private one.", show_default=False)],
     verb: Annotated[str, typer.Argument(metavar="VERB", help="As /help mod lists them.", show_default=False)],
     words: Annotated[
         list[str] | None, typer.Argument(metavar="[WORD]...", help="As after /VERB in a chat.", show_default=False)
@@ -78,8 +76,8 @@ def _act(client: Client, verb: str, room: str, given: Given) -> None:
         errors.ZchatError: it is not.
     """
     from zchat import errors
-    from zchat.client.events import NotSent
     from zchat.cli.doors import queued
+    from zchat.client.events import NotSent
 
     ticket = queued(client, verb, room, given)
     late = errors.TimedOut("the broker did not answer in time: it may be done or not")

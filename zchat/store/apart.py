@@ -9,7 +9,7 @@ from msgspec import structs
 
 from zchat import errors
 from zchat.messages import Refused
-from zchat.store.base import Append, Greeted, Kept, Outcome, Refusal, Sending, Store, Work
+from zchat.store.base import Append, Deed, Greeted, Kept, Outcome, Refusal, Sending, Store, Work
 
 T = TypeVar("T")
 
@@ -76,6 +76,8 @@ def _send(store: Store, send: Sending) -> Sequence[Kept | Refused]:
         if isinstance(send, Refusal):
             raise
         no = Refused(send.n, errors.BadRequest.code, "the broker cannot store this: say it otherwise")
+        if isinstance(send, Deed) and not send.client:  # there is no number that it could use up
+            return [no]
         return store.commit(Work(sends=[Refusal(send.client, no)])).sends[0]
 
 

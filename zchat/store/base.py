@@ -316,7 +316,8 @@ def identity(record: Record) -> tuple[str, bytes]:
         case Terms():
             return "terms", record.room.encode()
         case Block():
-            return "block", record.person + b"\0" + record.other
+            # Persons are of different lengths, and of any bytes.
+            return "block", bytes((len(record.person),)) + record.person + record.other
 
 
 @dataclass(slots=True, frozen=True)
@@ -541,7 +542,8 @@ def weight(event: Event) -> int:
     """Bytes that an event takes in a frame, at most and nearly."""
     match event:
         case Acted():
-            return 100 + sum(len(text.encode()) for text in (event.name, event.whom, event.text, event.room))
+            texts = (event.name, event.verb, event.whom, event.text, event.room)
+            return 80 + sum(len(text.encode()) for text in texts)
         case Message():
             return 80 + len(event.name.encode()) + len(event.text.encode())
         case Edited():

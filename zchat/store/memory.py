@@ -14,12 +14,13 @@ import msgspec
 from zchat import names
 from zchat.codec import encode_event
 from zchat.errors import NoSuchMessage
-from zchat.messages import Ack, Deleted, Edited, Event, Message, Refused, Stamp
+from zchat.messages import Ack, Acted, Deleted, Edited, Event, Message, Refused, Stamp
 from zchat.store.base import (
     LOOKBACK,
     Amend,
     Append,
     ClientRecord,
+    Deed,
     Greeted,
     Greeting,
     Kept,
@@ -37,6 +38,7 @@ from zchat.store.base import (
     Span,
     Work,
     identity,
+    is_private,
     weight,
 )
 from zchat.store.words import holds, phrases
@@ -52,7 +54,7 @@ PRUNED = 500
 
 DAY_MS = 24 * 3600 * 1000
 
-_Said = Message | Edited | Deleted
+_Said = Message | Edited | Deleted | Acted
 
 
 @dataclass(slots=True)
@@ -209,7 +211,7 @@ class MemoryStore:
         name = names.same(query.name) if query.name else None
         found: list[tuple[str, Message]] = []
         for room, kept in self._rooms.items():
-            if room not in query.rooms if query.rooms is not None else kept.members and room not in query.private:
+            if room not in query.rooms if query.rooms is not None else is_private(room) and room not in query.private:
                 continue
             for seq in range(kept.first, kept.head + 1):
                 message = kept.message(seq)
@@ -270,9 +272,12 @@ class MemoryStore:
         kept = self._rooms[send.room]
         if isinstance(send, Amend):
             return [self._amend(kept, send)]
+        if isinstance(send, Deed):
+            acted = msgspec.structs.replace(send.act, seq=kept.head + 1)
+            return [self._keep(kept, send, [acted], [encode_event(acted)])]
         ms, name, sender = send.ms, send.name, send.sender
         events = [
-            Message(seq, ms, name, sender, said.n, said.text, said.action)
+            Message(seq, ms, name, sender, said.n, said.text, said.action, 0, 0, said.reply)
             for seq, said in enumerate(send.said, kept.head + 1)
         ]
         bodies = [encode_event(event) for event in events]
@@ -288,7 +293,7 @@ class MemoryStore:
         """Why so many bytes more are not kept; None if they may be."""
         return self.quotas.refusal(send.n, self._sizes.get(send.person, 0) + more, kept.size + more)
 
-    def _keep(self, kept: _Room, send: Append | Amend, events: list[_Said], bodies: list[bytes]) -> Kept:
+    def _keep(self, kept: _Room, send: Append | Amend | Deed, events: list[_Said], bodies: list[bytes]) -> Kept:
         seq = kept.head + 1
         for event, body in zip(events, bodies, strict=True):
             self._append(send.room, kept, event, send.person, len(body))
@@ -355,6 +360,8 @@ class MemoryStore:
             self._sizes[person] = size
 
     def _used(self, client: bytes, answer: Ack | Refused) -> None:
+        if not client:  # nobody's, who has no numbers
+            return
         record = self._clients.get(client)
         if record is None:
             record = self._clients[client] = ClientRecord()

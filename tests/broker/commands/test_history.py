@@ -244,7 +244,7 @@ def finds(peer: Peer, words: str, **asked: str | int) -> list[tuple[str, str, st
     (answer,) = peer.asks(Search(9, words, **asked))  # type: ignore[arg-type]
     assert isinstance(answer, Found), answer
     assert answer.q == 9
-    return [(hit.room, hit.peer, hit.message.text) for hit in answer.hits]
+    return [(hit.room, hit.label, hit.message.text) for hit in answer.hits]
 
 
 def test_messages_are_found_by_all_their_words(talk: Dialogue) -> None:
@@ -272,13 +272,13 @@ def test_no_word_means_anything_but_itself(talk: Dialogue, words: str) -> None:
 def test_private_messages_are_found_by_their_two_persons_alone(talk: Dialogue) -> None:
     ann, bob, eve = (talk.person(name) for name in ("ann", "bob", "eve"))
     room = ann.says("the treasure", "@bob").room
-    assert finds(ann, "treasure") == [(room, "bob", "the treasure")]
-    assert finds(bob, "treasure") == finds(bob, "treasure", room="@ann") == [(room, "ann", "the treasure")]
+    assert finds(ann, "treasure") == [(room, "@bob", "the treasure")]
+    assert finds(bob, "treasure") == finds(bob, "treasure", room="@ann") == [(room, "@ann", "the treasure")]
     assert finds(eve, "treasure") == finds(talk.visitor(), "treasure") == []
     for wanted in (room, "@ann", "@bob"):
         assert eve.refused(Search(1, "treasure", wanted)) == "no-such-room"
     bob.asks(Nick(1, "rob"))
-    assert finds(ann, "treasure", room="@rob") == [(room, "rob", "the treasure")]
+    assert finds(ann, "treasure", room="@rob") == [(room, "@rob", "the treasure")]
 
 
 def test_what_was_edited_away_or_deleted_is_not_found(talk: Dialogue) -> None:

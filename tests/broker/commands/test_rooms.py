@@ -78,11 +78,19 @@ def test_two_sessions_of_a_person_are_there_once(talk: Dialogue) -> None:
     assert told == [Presence(2, 0, lost=("ann",))]
 
 
-@pytest.mark.parametrize("room", ["", "two words", "@ann", "@" + "0" * 24, "x" * 65, "../etc"])
+@pytest.mark.parametrize("room", ["", "two words", "x" * 65, "../etc", "#+den"])
 def test_what_is_no_room(talk: Dialogue, room: str) -> None:
     ann = talk.person("ann")
     assert ann.refused(Join(3, room)) == "name-invalid"
     assert ann.refused(Leave(3, room)) == "name-invalid"
+
+
+@pytest.mark.parametrize("room", ["@ann", "@" + "0" * 24, "+den", "@:audit"])
+def test_what_is_private_is_not_there_for_others(talk: Dialogue, room: str) -> None:
+    ann = talk.person("ann")
+    talk.person("bob").says("hello", "@ann")
+    assert ann.refused(Join(3, room)) == "no-such-room"
+    assert ann.asks(Leave(4, room)) == [Done(4)]
 
 
 def test_there_are_only_so_many_rooms_for_a_session() -> None:

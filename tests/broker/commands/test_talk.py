@@ -205,10 +205,10 @@ def test_a_private_message_reaches_all_sessions_of_both_and_nobody_else(talk: Di
     ack = ann.says("psst", "@Bob")
     assert ack.room.startswith("@")
     assert ack.seq == 1
-    for peer, other in ((ann_too, "bob"), (bob, "ann"), (bob_too, "ann")):
+    for peer, other in ((ann_too, "@bob"), (bob, "@ann"), (bob_too, "@ann")):
         (private,) = peer.heard
         assert isinstance(private, Private)
-        assert (private.room, private.peer) == (ack.room, other)
+        assert (private.room, private.label) == (ack.room, other)
         (message,) = private.events
         assert isinstance(message, Message)
         assert (message.seq, message.name, message.text) == (1, "ann", "psst")
@@ -228,7 +228,7 @@ def test_both_write_into_one_room_under_whichever_name(talk: Dialogue) -> None:
     assert (ack.room, ack.seq) == (room, 4)
     (private, _) = ann.heard
     assert isinstance(private, Private)
-    assert private.peer == "rob"
+    assert private.label == "@rob"
 
 
 def test_a_private_room_outlives_its_members_presence(talk: Dialogue) -> None:
@@ -236,9 +236,9 @@ def test_a_private_room_outlives_its_members_presence(talk: Dialogue) -> None:
     room = ann.says("one", "@bob").room
     bob.asks(Bye(1))
     assert ann.says("two", room).seq == 2
-    assert "peer='bob'" in str(ann.heard)
+    assert "label='@bob'" in str(ann.heard)
     (kept,) = bob.returns().hello().private
-    assert (kept.room, kept.peer, kept.head) == (room, "ann", 2)
+    assert (kept.room, kept.label, kept.head) == (room, "@ann", 2)
 
 
 def test_a_private_message_waits_for_who_is_away(talk: Dialogue) -> None:
@@ -249,7 +249,7 @@ def test_a_private_message_waits_for_who_is_away(talk: Dialogue) -> None:
     talk.person("bob")  # the name is free by now, and another has it
     ann.says("who is that?", "@bob")
     welcome = bob.returns().hello(name=None)
-    assert [(kept.room, kept.peer, kept.head) for kept in welcome.private] == [(ack.room, "ann", 1)]
+    assert [(kept.room, kept.label, kept.head) for kept in welcome.private] == [(ack.room, "@ann", 1)]
 
 
 def test_one_may_write_to_oneself(talk: Dialogue) -> None:
@@ -257,7 +257,7 @@ def test_one_may_write_to_oneself(talk: Dialogue) -> None:
     private, ack = ann.asks(Send(1, "@ann", "note"))
     assert isinstance(private, Private)
     assert isinstance(ack, Ack)
-    assert private.peer == "ann"
+    assert private.label == "@ann"
 
 
 def test_who_is_not_a_member_cannot_tell_a_private_room_from_none(talk: Dialogue) -> None:
@@ -270,7 +270,7 @@ def test_who_is_not_a_member_cannot_tell_a_private_room_from_none(talk: Dialogue
     assert [str(item).replace("q=1", "") for item in eve.asks(Read(1, room, 0, 9))] == [
         str(item).replace("q=2", "") for item in eve.asks(Read(2, nowhere, 0, 9))
     ]
-    assert eve.refused(Join(3, room)) == eve.refused(Join(3, nowhere)) == "name-invalid"
+    assert eve.refused(Join(3, room)) == eve.refused(Join(3, nowhere)) == "no-such-room"
     assert room not in str(eve.asks(Rooms(4)))
 
 
@@ -466,12 +466,12 @@ def test_in_a_private_room_both_hear_it_and_nobody_else(talk: Dialogue) -> None:
     ann, bob, eve = (talk.person(name, "lobby") for name in ("ann", "bob", "eve"))
     room = ann.says("frist", "@bob").room
     ann.asks(Edit(2, "@bob", 0, "first"))
-    for peer, other in ((ann, "bob"), (bob, "ann")):
+    for peer, other in ((ann, "@bob"), (bob, "@ann")):
         private = peer.heard[0]
         assert isinstance(private, Private)
         (edited,) = private.events
         assert isinstance(edited, Edited)
-        assert (private.room, private.peer, edited.seq, edited.target, edited.text) == (room, other, 2, 1, "first")
+        assert (private.room, private.label, edited.seq, edited.target, edited.text) == (room, other, 2, 1, "first")
     assert eve.heard == []
     assert talk.effects.published == {}
     ann.asks(Delete(3, room, 1))

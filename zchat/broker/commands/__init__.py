@@ -10,12 +10,16 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zchat import errors
-from zchat.broker.commands import clock, history, limits, links, presence, rooms, sessions, talk
-from zchat.broker.rates import JOINS, MESSAGES, QUESTIONS, READS, stranger
+from zchat.broker.commands import acts, admin, clock, history, limits, links, presence, rooms, sessions, talk
+from zchat.broker.rates import CREATIONS, JOINS, MESSAGES, QUESTIONS, READS, stranger
 from zchat.broker.sessions import Session
 from zchat.codec import Malformed
 from zchat.messages import (
+    About,
+    Act,
+    Admin,
     Ask,
+    Bot,
     Bye,
     Delete,
     Device,
@@ -27,6 +31,7 @@ from zchat.messages import (
     Leave,
     Link,
     Links,
+    List,
     Mark,
     Nick,
     Ping,
@@ -78,6 +83,11 @@ TABLE: dict[type[Request], Command] = {
     Device: Command(links.device),
     Links: Command(links.links),
     Revoke: Command(links.revoke),
+    Act: Command(acts.act, named=True, kind=MESSAGES),
+    Admin: Command(admin.admin),
+    About: Command(admin.about),
+    List: Command(admin.list_),
+    Bot: Command(admin.bot, kind=CREATIONS),
     Ping: Command(sessions.ping),
     Heartbeat: Command(sessions.heartbeat),
     Bye: Command(sessions.bye, kind=None),

@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 def read(hub: Hub, session: Session, request: Read) -> None:
     """A page of a room's events."""
-    room = hub.rooms.readable(session.person, request.room)
+    room = hub.rights.readable(session.person, request.room)
     limit = max(1, min(request.limit, hub.settings.page))
     size = hub.settings.page_size
 
     def answer(store: Store) -> Page:
+        hub.rights.readable(session.person, room.name)  # still
         found = store.read(room.name, request.after, limit, size)
         return Page(request.q, room.name, found.first, found.head, found.events)
 
@@ -31,11 +32,12 @@ def read(hub: Hub, session: Session, request: Read) -> None:
 
 def history(hub: Hub, session: Session, request: History) -> None:
     """A page of a room's messages as they are now."""
-    room = hub.rooms.readable(session.person, request.room)
+    room = hub.rights.readable(session.person, request.room)
     limit = max(1, min(request.limit, hub.settings.page))
     span = Span(limit, request.after, request.before, request.since, hub.settings.page_size)
 
     def answer(store: Store) -> Page:
+        hub.rights.readable(session.person, room.name)  # still
         found = store.history(room.name, span)
         return Page(request.q, room.name, found.first, found.head, found.events, found.more, found.edge)
 
@@ -48,7 +50,7 @@ def search(hub: Hub, session: Session, request: Search) -> None:
         raise errors.TooLong(f"search for {hub.settings.words} characters at most")
     if request.name:
         names.same(request.name)  # whether it can be a name at all
-    rooms = None if not request.room else (hub.rooms.readable(session.person, request.room).name,)
+    rooms = None if not request.room else (hub.rights.readable(session.person, request.room).name,)
     mine = tuple(room.name for room in hub.rooms.private(session.person))
     limit = max(1, min(request.limit, hub.settings.hits))
     query = Query(tuple(request.words.split()), rooms, mine, request.name, request.since, limit)
@@ -58,10 +60,12 @@ def search(hub: Hub, session: Session, request: Search) -> None:
         hits: list[Hit] = []
         for name, message in store.search(query):
             room = hub.rooms.by_name[name]
+            if not hub.rights.may_read(session.person, name):
+                continue
             left -= len(message.text.encode()) + len(name) + 128
             if hits and left < 0:
                 break
-            hits.append(Hit(name, hub.peer_name(room, session.person) if room.members else "", message))
+            hits.append(Hit(name, hub.label(room, session.person) if room.private else "", message))
         return Found(request.q, tuple(hits))
 
     _later(hub, session, request.q, hub.settings.search_cost, answer)
@@ -69,11 +73,11 @@ def search(hub: Hub, session: Session, request: Search) -> None:
 
 def mark(hub: Hub, session: Session, request: Mark) -> None:
     """The person has read a room up to a number."""
-    room = hub.rooms.readable(session.person, request.room)
+    room = hub.rights.readable(session.person, request.room)
     marks = hub.marks.of(session.person)
     if room.name not in marks and len(marks) >= hub.settings.max_marks:
         raise errors.LimitReached("as many rooms as one person may mark as read")
-    if not room.members:
+    if not room.private:
         hub.rooms.make(room.name)  # a mark is kept with its room
     hub.marks.rise(session.person, room.name, min(request.seq, room.head))
     hub.sessions.reply(session, Done(request.q))

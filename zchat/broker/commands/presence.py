@@ -22,9 +22,7 @@ def who(hub: Hub, session: Session, request: Who) -> None:
     roster = hub.rooms.everybody
     room = None
     if request.room:
-        room = hub.rooms.by_name.get(names.room(request.room))
-        if room is None:
-            raise errors.NoSuchRoom(f"there is no room {request.room}, or it is not yours")
+        room = hub.rights.readable(session.person, request.room)
         roster = room.roster
 
     def answer() -> None:
@@ -55,7 +53,7 @@ def nick(hub: Hub, session: Session, request: Nick) -> None:
     old = session.name
     if old is None:
         raise errors.NameNeeded
-    name = hub.names.take(request.name, session.person)
+    name = hub.names.take(request.name, session.person, bot=names.is_bot(old))
     hub.names.release(old, given_up=True)
     if name != old:
         hub.rooms.rename(session, name)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from bisect import bisect_right
 from typing import TYPE_CHECKING
 
-from zchat import errors
-from zchat.broker.commands import limits
+from zchat import errors, names
+from zchat.broker.commands import acts, limits
 from zchat.broker.rooms import Room
 from zchat.broker.sessions import Session
 from zchat.broker.settings import RETRY_MS
 from zchat.messages import Done, Join, Joined, Leave, RoomInfo, RoomList, Rooms
+from zchat.store.base import is_private
 
 if TYPE_CHECKING:
     from zchat.broker.hub import Hub
@@ -20,11 +21,16 @@ def join(hub: Hub, session: Session, request: Join) -> None:
     """Enters a room, made if it is not there."""
     if hub.draining:
         raise errors.Draining(retry_ms=RETRY_MS)
-    name = hub.rooms.canonical(request.room)
+    private = is_private(request.room) or request.room.startswith(names.PRIVATE)
+    found = hub.rights.readable(session.person, request.room) if private else None
+    if found is not None and not found.title:
+        raise errors.NoSuchRoom("a room of two is not entered: say something to the other")
+    name = hub.rooms.canonical(request.room) if found is None else found.name
     if name not in session.rooms and len(session.rooms) >= hub.settings.max_rooms_joined:
         raise errors.LimitReached("as many rooms as one session may follow: leave one first")
     if name not in hub.rooms.by_name:
         limits.creation(hub, session)
+    hub.rights.check_ban(name, session.person)
     room = hub.rooms.make(name, said=False, founder=session.person)
     hub.rooms.enter(session, room, quiet=request.quiet)
 
@@ -32,15 +38,32 @@ def join(hub: Hub, session: Session, request: Join) -> None:
         count = len(room.roster)
         told = tuple(room.roster.names()) if count <= hub.settings.named_members else ()
         mark = hub.marks.of(session.person).get(room.name)
-        hub.sessions.reply(session, Joined(request.q, room.name, room.head, room.roster.version, count, told, mark))
+        version, terms = room.roster.version, hub.doors.terms(room.name)
+        about = (terms.topic, terms.topic_by, terms.topic_ms)
+        hub.sessions.reply(session, Joined(request.q, room.name, room.head, version, count, told, mark, *about))
 
     hub.turn.after(answer)
 
 
 def leave(hub: Hub, session: Session, request: Leave) -> None:
-    """Follows a room no longer; leaving a room that one is not in is no error."""
+    """Follows a room no longer; a private one one belongs to no longer. It is no error not to be in it."""
+    if is_private(request.room) or request.room.startswith(names.PRIVATE):
+        _give_up(hub, session, request)
+        return
     hub.rooms.leave(session, hub.rooms.canonical(request.room))
     hub.sessions.reply(session, Done(request.q))
+
+
+def _give_up(hub: Hub, session: Session, request: Leave) -> None:
+    try:
+        room = hub.rooms.find(session.person, request.room)
+    except errors.NoSuchRoom:
+        room = None
+    if room is None or not room.title:
+        hub.sessions.reply(session, Done(request.q))
+        return
+    acts.give_up(hub, session, room)
+    hub.settle(session, Done(request.q), lambda: None)
 
 
 def rooms(hub: Hub, session: Session, request: Rooms) -> None:
@@ -61,8 +84,8 @@ def rooms(hub: Hub, session: Session, request: Rooms) -> None:
 def _info(hub: Hub, session: Session, room: Room) -> RoomInfo:
     mark = hub.marks.of(session.person).get(room.name)
     unread = None if mark is None else max(room.head - mark, 0)
-    if not room.members:
+    if not room.private:
         return RoomInfo(room.name, len(room.roster), room.head, room.ms, unread)
-    here = sum(any(hub.sessions.of(person)) for person in set(room.members))
+    here = sum(bool(hub.sessions.of(person)) for person in room.members)
     unread = room.head if unread is None else unread
-    return RoomInfo(f"@{hub.peer_name(room, session.person)}", here, room.head, room.ms, unread)
+    return RoomInfo(hub.label(room, session.person), here, room.head, room.ms, unread)

@@ -31,6 +31,7 @@ def hello(hub: Hub, peer: bytes, request: Hello) -> None:
             raise errors.NotAdmitted
         person = hub.admission.person(key)
     limits.hello(hub, peer, person)
+    hub.rights.check_admission(person)
     if hub.admission is not None:
         person, new = hub.admission.admit(key, request.invite)
         if new:
@@ -55,7 +56,7 @@ def hello(hub: Hub, peer: bytes, request: Hello) -> None:
     def welcome(greeted: Greeted) -> None:
         opened.sends = Client(greeted.record, greeted.record.last)
         opened.beat = hub.turn.number
-        if any(hub.sessions.of(opened.person)):  # it may be over again in the same turn
+        if hub.sessions.of(opened.person):  # it may be over again in the same turn
             hub.marks.came(opened.person, greeted.marks)
         hub.sessions.reply(opened, _welcome(hub, opened, request.q, greeted, resumed=resumed))
 
@@ -65,20 +66,22 @@ def hello(hub: Hub, peer: bytes, request: Hello) -> None:
 def _opened(hub: Hub, peer: bytes, request: Hello, person: bytes, key: bytes) -> Session:
     if len(hub.sessions) >= hub.settings.max_sessions and not hub.sessions.make_room():
         raise errors.Busy("as many sessions as the broker allows: try again later")
-    if sum(1 for _ in hub.sessions.of(person)) >= hub.settings.max_sessions_person:
+    if len(hub.sessions.of(person)) >= hub.settings.max_sessions_person:
         raise errors.LimitReached("as many programs at a time as one person may have here: end one first")
-    name = None if request.name is None else hub.names.take(request.name, person)
+    bot = hub.admission is not None and bool(hub.admission.answers(person))
+    name = None if request.name is None else hub.names.take(request.name, person, bot=bot)
     hub.turn.log(Level.INFO, f"{name or 'a visitor'} connected", peer)
     # The public id follows from the secret one, so that a client is known by the same after any restart.
     sender = hashlib.blake2b(request.client, digest_size=8).digest()
-    return Session(hub.token(16), peer, name, person, request.client, sender, request.fence, key)
+    token, since = hub.token(16), hub.turn.now.ms
+    return Session(token, peer, name, person, request.client, sender, request.fence, key, since=since)
 
 
 def _welcome(hub: Hub, session: Session, q: int, greeted: Greeted, *, resumed: bool) -> Welcome:
     settings = hub.settings
     marks = hub.marks.of(session.person)
     private = tuple(
-        PrivateRoom(room.name, hub.peer_name(room, session.person), room.head, marks.get(room.name, 0))
+        PrivateRoom(room.name, hub.label(room, session.person), room.head, marks.get(room.name, 0))
         for room in hub.rooms.private(session.person)
     )
     return Welcome(
@@ -107,7 +110,8 @@ def heartbeat(hub: Hub, session: Session, request: Heartbeat) -> None:
     """Names the session's rooms that moved since the last one."""
 
     def answer() -> None:
-        mine = [*(hub.rooms.by_name[name] for name in session.rooms), *hub.rooms.private(session.person)]
+        public = (room for name in session.rooms if not (room := hub.rooms.by_name[name]).private)
+        mine = [*public, *hub.rooms.private(session.person)]
         moved = tuple(Moved(room.name, room.head, room.roster.version) for room in mine if room.moved > session.beat)
         session.beat = hub.turn.number
         hub.sessions.reply(session, Beat(request.q, _interval(hub), moved))

@@ -7,14 +7,15 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from zchat import errors
+from zchat import errors, names
 from zchat.broker.commands import limits
 from zchat.broker.rates import BYTES, MESSAGES, retry_ms
-from zchat.broker.rooms import Room
+from zchat.broker.rooms import Room, other_of
 from zchat.broker.sessions import Client, Session
 from zchat.broker.settings import RETRY_MS
 from zchat.messages import Ack, Delete, Edit, Refused, Send
 from zchat.store.base import Amend, Append, Member, Refusal
+from zchat.verbs import AUDIT
 
 if TYPE_CHECKING:
     from zchat.broker.hub import Hub
@@ -24,7 +25,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 def send(hub: Hub, session: Session, requests: Sequence[Send]) -> None:
     """Says something in a room or to a person, once or many times in a row."""
-    sends = _sends(session)
+    sends = sends_of(session)
     run = hub.run_of(session)
     there = run.said[0].room if run is not None else None
     limit = hub.settings.text_limit
@@ -39,7 +40,7 @@ def send(hub: Hub, session: Session, requests: Sequence[Send]) -> None:
     for request in rest:
         n, text = request.n, request.text
         if n != sends.planned + 1 or hub.draining:
-            _unexpected(hub, session, sends, n)
+            unexpected(hub, session, sends, n)
             continue
         size = len(text) if text.isascii() else len(text.encode())
         spent += size
@@ -58,6 +59,8 @@ def send(hub: Hub, session: Session, requests: Sequence[Send]) -> None:
             room = _room(hub, session, request.room)
             run, there = Append(room.name, *_origin(hub, session), [request]), request.room
             hub.stage(session, room, run)
+            if hub.doors.guarded(room.name):  # each is looked at
+                run = None
         except errors.RateLimited as error:
             spent -= size
             refused = error
@@ -100,9 +103,9 @@ def delete(hub: Hub, session: Session, request: Delete) -> None:
 
 
 def _amend(hub: Hub, session: Session, request: Edit | Delete, text: str | None) -> None:
-    sends, n = _sends(session), request.n
+    sends, n = sends_of(session), request.n
     if n != sends.planned + 1 or hub.draining:
-        _unexpected(hub, session, sends, n)
+        unexpected(hub, session, sends, n)
         return
     # The store has to look for what is to be changed, and that takes far longer than appending.
     if hub.turn.amends >= hub.settings.amends:
@@ -116,20 +119,30 @@ def _amend(hub: Hub, session: Session, request: Edit | Delete, text: str | None)
         problem = None if text is None else _problem(text, size, hub.settings.text_limit)
         if problem is not None:
             raise problem
-        room = hub.rooms.make(hub.rooms.readable(session.person, request.room).name)
+        found = hub.rights.readable(session.person, request.room)
+        if found.name == AUDIT:
+            raise errors.NoSuchRoom
+        if text is not None:
+            hub.rights.check_speech(session.person, found)
+        room = hub.rooms.make(found.name)
     except errors.Refusal as error:
         hub.stage(session, None, Refusal(session.client, Refused(n, error.code, str(error))))
     else:
         hub.stage(session, room, Amend(room.name, *_origin(hub, session), n, request.seq, text))
 
 
-def _sends(session: Session) -> Client:
+def sends_of(session: Session) -> Client:
+    """The send numbers of a session.
+
+    Raises:
+        errors.UnknownSession: they are not known yet.
+    """
     if session.sends is None:
         raise errors.UnknownSession("wait for the answer to hello")
     return session.sends
 
 
-def _unexpected(hub: Hub, session: Session, sends: Client, n: int) -> None:
+def unexpected(hub: Hub, session: Session, sends: Client, n: int) -> None:
     """A send comes under another number than the next, or while no more are taken."""
     if 0 < n <= sends.planned:
         hub.turn.after(lambda: _again(hub, session, sends, n))
@@ -165,19 +178,41 @@ def _problem(text: str, size: int, limit: int) -> errors.Refusal | None:
 
 def _room(hub: Hub, session: Session, wanted: str) -> Room:
     """Where something is said: the room is made if it is not there."""
-    if not wanted.startswith("@"):
+    if wanted[:1] not in ("@", names.PRIVATE):
         name = hub.rooms.canonical(wanted)
         if name not in hub.rooms.by_name:
             limits.creation(hub, session)
-        return hub.rooms.make(name, founder=session.person)
+        room = hub.rooms.make(name, founder=session.person)
+        hub.rights.check_speech(session.person, room)
+        return room
     me = Member(session.person, session.name or "")
-    room = hub.rooms.by_name.get(wanted)
-    if room is not None and session.person in room.members:
-        hub.rooms.check_waiting(room, session.person)
+    there = hub.rooms.by_name.get(wanted)
+    if there is None and wanted.startswith(names.PRIVATE):
+        there = hub.rights.readable(session.person, wanted)
+    if there is not None and session.person in there.members:
+        hub.rights.check_speech(session.person, there)
+        if not there.pair:
+            return hub.rooms.make(there.name)
+        _may_tell(hub, session, there, other_of(there, session.person))
         return hub.rooms.make(wanted, (me,))
     name, person = hub.names.owner(wanted[1:])
     if hub.rooms.of_two(session.person, person) is None:
+        _may_tell(hub, session, None, person)
         limits.creation(hub, session)
     room = hub.rooms.make_private(me, Member(person, name))
-    hub.rooms.check_waiting(room, session.person)
+    hub.rights.check_speech(session.person, room)
+    _may_tell(hub, session, room, person)
     return room
+
+
+def _may_tell(hub: Hub, session: Session, room: Room | None, other: bytes) -> None:
+    """Whether somebody may say more to another alone.
+
+    Raises:
+        errors.Blocked: the other does not want to hear it.
+        errors.LimitReached: too much waits for the other already.
+    """
+    if hub.doors.is_blocked(session.person, other):
+        raise errors.Blocked
+    if room is not None:
+        hub.rooms.check_waiting(room, session.person)

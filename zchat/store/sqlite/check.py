@@ -16,7 +16,7 @@ from typing import Any
 
 from zchat.codec import decode_event
 from zchat.errors import DataUnusable, StoreDamaged, ZchatError
-from zchat.messages import Deleted, Edited, Message
+from zchat.messages import Acted, Deleted, Edited, Message
 from zchat.store.sqlite import schema, wal
 from zchat.store.sqlite.clients import End, is_refusal
 from zchat.store.sqlite.faults import FAULTS
@@ -52,6 +52,7 @@ class Examined:
     messages: int = 0
     edits: int = 0
     deletions: int = 0
+    deeds: int = 0
     found: list[str] = field(default_factory=list)
     damage: int = 0
 
@@ -453,6 +454,8 @@ class _Examiner:
                 self._found.edits += 1
             case Deleted():
                 self._found.deletions += 1
+            case Acted():
+                self._found.deeds += 1
 
     def _skip(self, room: _Room, seq: int) -> None:
         """The events from the next that is awaited to one before a number are missing."""

@@ -10,7 +10,8 @@ from zchat.messages import Ack, Refused
 
 End = tuple[Any, ...]
 """How sends ended: client and n, then if they are kept room key, number, ms, and how many sends these are; or else, of
-one send, code, detail, expected, retry_ms.
+one send, code, detail, expected, retry_ms. Without a client it is nobody's: it stands for what was kept, and no number
+was used up.
 """
 
 
@@ -62,8 +63,10 @@ class Recent:
             client = end[0]
             if client in clients:
                 clients[client].append(end)
-            else:
+            elif client:
                 clients[client] = deque((end,))
+            else:
+                continue
             self.count += count(end)
 
     def forget(self, ends: Iterable[End]) -> None:

@@ -13,7 +13,7 @@ from hashlib import blake2s
 from zchat import names
 from zchat.errors import NameInvalid
 from zchat.messages import Edited, Message
-from zchat.store.base import Query
+from zchat.store.base import Query, is_private
 from zchat.store.sqlite.database import Database
 from zchat.store.sqlite.events import Events, Room
 from zchat.store.sqlite.rows import SEQ_BITS, SEQ_MASK, Row, seal, verify
@@ -153,7 +153,7 @@ class Index:
                     break
                 _, event = verify("docs", raw)
                 room = by_id(event >> SEQ_BITS)
-                if room is None or not (room.id in allowed or (public and not room.members)):
+                if room is None or not (room.id in allowed or (public and not is_private(room.name))):
                     continue
                 message = self._events.message(room, event & SEQ_MASK)
                 # What was edited or deleted since it was indexed says something else.
@@ -165,7 +165,8 @@ class Index:
 
 
 def _entry(room: Room, message: Message, text: str) -> tuple[str, str, str]:
-    return (f"r{room.id}" if room.members else f"r{room.id} public"), _author(message.name), " ".join(words(text))
+    where = f"r{room.id}" if is_private(room.name) else f"r{room.id} public"
+    return where, _author(message.name), " ".join(words(text))
 
 
 def _author(name: str) -> str:

@@ -70,7 +70,8 @@ def settle(
     db.executemany(UPDATE_PERSON, [(*person.row()[2:], person.id) for person in authors])
     if cache.turn > log.settled:
         db.execute("DELETE FROM log WHERE turn <= ?", (cache.turn,))
-        db.execute("INSERT INTO turns VALUES (?, ?, ?)", seal("turns", cache.turn, pack((log.settled + 1, log.ends))))
+        ends = [end for end in log.ends if end[0]]  # what used a number up
+        db.execute("INSERT INTO turns VALUES (?, ?, ?)", seal("turns", cache.turn, pack((log.settled + 1, ends))))
     db.frames += len(rooms) + min(len(authors), db.counted("persons") // 50 + 1) + log.size // 1500 + 4
     for room, _ in rooms:
         room.tail = []

@@ -13,6 +13,7 @@ from zchat.store.base import (
     LOOKBACK,
     Amend,
     Append,
+    Deed,
     Kept,
     KnownName,
     Member,
@@ -111,7 +112,13 @@ class Turn:
                 if room not in self.touched:
                     tail = room.tail
                     self.touched[room] = room.head, room.ms, room.turn, room.rising, room.size, tail, len(tail)
-                done.append(self._append(room, send) if isinstance(send, Append) else [self._amend(room, send)])
+                match send:
+                    case Append():
+                        done.append(self._append(room, send))
+                    case Amend():
+                        done.append([self._amend(room, send)])
+                    case Deed():
+                        done.append([self._act(room, send)])
         return done
 
     def _refuse(self, client: bytes, answer: Refused) -> Refused:
@@ -121,7 +128,7 @@ class Turn:
     def _append(self, room: Room, append: Append) -> list[Kept | Refused]:
         ms, name, sender = append.ms, append.name, append.sender
         events = [
-            encode_event(Message(seq, ms, name, sender, said.n, said.text, said.action))
+            encode_event(Message(seq, ms, name, sender, said.n, said.text, said.action, 0, 0, said.reply))
             for seq, said in enumerate(append.said, room.head + 1)
         ]
         author = self._cache.persons.get(append.person) or self._person(append.person)
@@ -134,6 +141,11 @@ class Turn:
             if refused is not None:
                 return [self._refuse(append.client, refused)]
         return [self._keep(room, append.client, append.said[0].n, ms, author, 0, events, size)]
+
+    def _act(self, room: Room, deed: Deed) -> Kept:
+        author = self._cache.persons.get(deed.person) or self._person(deed.person)
+        acted = encode_event(msgspec.structs.replace(deed.act, seq=room.head + 1))
+        return self._keep(room, deed.client, deed.n, deed.ms, author, 0, [acted], len(acted))
 
     def _keep(
         self, room: Room, client: bytes, n: int, ms: int, author: Person, link: int, events: list[bytes], size: int
@@ -183,7 +195,7 @@ class Turn:
         self._db.count("names", -self._db.execute("DELETE FROM names WHERE key = ?", (key,)).rowcount)
 
     def record(self, record: Record) -> None:
-        """Keeps who may come in, in the place of what was kept of it."""
+        """Keeps who may do what, in the place of what was kept of it."""
         self.drop(record)
         row = seal("records", *identity(record), pack(record))
         self._db.execute("INSERT INTO records VALUES (?, ?, ?, ?)", row)
