@@ -434,8 +434,14 @@ class Server:
             self._pace.told(times, time.monotonic())
         for lookup in effects.lookups:
             effects.reply(lookup.peer, self._look_up(lookup))
+        alike: dict[int, list[bytes]] = {}  # what goes to many is put into frames once
         for peer, items in effects.replies.items():
-            self._send(peer, codec.encode_replies(stamp, items))
+            frames = alike.get(id(items[0])) if len(items) == 1 else None
+            if frames is None:
+                frames = codec.encode_replies(stamp, items)
+                if len(items) == 1:
+                    alike[id(items[0])] = frames
+            self._send(peer, frames)
         for line in effects.log:
             address = self._connections.address(line.peer)
             log.log(line.level, "%s%s", printable(line.text), f" from {address}" if address else "")
