@@ -348,7 +348,9 @@ def test_where_the_store_does_not_vouch_for_it_there_is_a_gap(before: bool) -> N
     if before:
         talk.session.join("lobby", quiet=False, now=talk.now)
     talk.run = OTHER_RUN
-    talk.welcome(talk.connect(), vouched=False, private=(PrivateRoom("@room", "bob", 3), PrivateRoom("@new", "eve", 1)))
+    talk.welcome(
+        talk.connect(), vouched=False, private=(PrivateRoom("@room", "@bob", 3), PrivateRoom("@new", "@eve", 1))
+    )
     talk.hears(
         heard.Gap("lobby", 6, None),
         heard.Gap("den", 3, None),
@@ -366,18 +368,18 @@ def test_where_the_store_does_not_vouch_for_it_there_is_a_gap(before: bool) -> N
 
 
 def test_a_position_that_cannot_be_is_a_gap() -> None:
-    talk = resumed(lobby=5, _room=7, private=(PrivateRoom("@room", "bob", 3),))
+    talk = resumed(lobby=5, _room=7, private=(PrivateRoom("@room", "@bob", 3),))
     talk.joins("lobby", head=4)
     talk.asks()
     connected = heard.Connected("ann", "hi", again=False)
     talk.hears(connected, heard.Gap("@bob", 8, None), ENTERED, heard.Gap("lobby", 6, None))
     talk.publish("lobby", said(5))
-    talk.reply(Private("@room", "bob", (said(4),)))
+    talk.reply(Private("@room", "@bob", (said(4),)))
     talk.hears(*spoke(5), *spoke(4, room="@bob"))
 
 
 def test_private_messages_that_were_missed_are_heard() -> None:
-    talk = resumed(_old=5, private=(PrivateRoom("@old", "bob", 6), PrivateRoom("@new", "eve", 1)))
+    talk = resumed(_old=5, private=(PrivateRoom("@old", "@bob", 6), PrivateRoom("@new", "@eve", 1)))
     talk.hears(heard.Connected("ann", "hi", again=False), heard.Missed("@bob", 1), heard.Missed("@eve", 1))
     talk.wait(0.0)
     for room, peer, seq in (("@old", "@bob", 6), ("@new", "@eve", 1)):
@@ -399,7 +401,7 @@ def test_a_room_that_was_left_keeps_its_place_for_the_next_life(inside: Playing)
 
 def test_private_messages_that_were_not_read_are_heard_by_who_wants_them() -> None:
     talk = Playing(missed=True)
-    talk.welcome(talk.connect(), private=(PrivateRoom("@old", "bob", 6, 4), PrivateRoom("@read", "eve", 9, 9)))
+    talk.welcome(talk.connect(), private=(PrivateRoom("@old", "@bob", 6, 4), PrivateRoom("@read", "@eve", 9, 9)))
     talk.hears(heard.Connected("ann", "hi", again=False), heard.Missed("@bob", 2))
     talk.wait(0.0)
     read = talk.asks_one(Read)
@@ -415,7 +417,7 @@ def test_a_private_room_first_told_in_the_second_of_two_hellos_is_read_from_its_
     there.run = OTHER_RUN
     there.welcome(hello, vouched=False)
     again = there.asks_one(Hello)
-    there.welcome(again, private=(PrivateRoom("@new", "eve", 2),))
+    there.welcome(again, private=(PrivateRoom("@new", "@eve", 2),))
     there.wait(0.0)
     read = there.asks_one(Read)
     assert (read.room, read.after) == ("@new", 0)

@@ -128,10 +128,10 @@ def test_a_welcome_to_an_earlier_hello_is_none(talk: Playing) -> None:
 
 def test_what_is_said_before_the_welcome_is_not_for_this_session(talk: Playing) -> None:
     hello = talk.connect()
-    talk.reply(Private("@room", "bob", (said(7),)))
-    talk.welcome(hello, private=(PrivateRoom("@room", "bob", 7),))
+    talk.reply(Private("@room", "@bob", (said(7),)))
+    talk.welcome(hello, private=(PrivateRoom("@room", "@bob", 7),))
     talk.hears(heard.Connected("ann", "hi", again=False))
-    talk.reply(Private("@room", "bob", (said(8),)))
+    talk.reply(Private("@room", "@bob", (said(8),)))
     talk.hears(heard.Said("@bob", said(8), mine=False, private=True))
 
 
@@ -669,7 +669,7 @@ def test_what_was_never_sent_is_not_given_up(talk: Playing) -> None:
 
 def test_where_the_store_does_not_vouch_all_begins_anew(inside: Playing) -> None:
     inside.enter("den", head=2, k=2)
-    inside.reply(Private("@room", "bob", (said(1),)))
+    inside.reply(Private("@room", "@bob", (said(1),)))
     first, second = say(inside, "a", "b")
     inside.reply(Ack(1, "lobby", 6, 0))
     inside.lose()
@@ -677,7 +677,7 @@ def test_where_the_store_does_not_vouch_all_begins_anew(inside: Playing) -> None
     hello = inside.connect()
     inside.skip()
     inside.run, inside.turn = OTHER_RUN, 0
-    inside.welcome(hello, vouched=False, private=(PrivateRoom("@room", "bob", 9),))
+    inside.welcome(hello, vouched=False, private=(PrivateRoom("@room", "@bob", 9),))
     *gaps, unknown = inside.session.events
     assert gaps == [heard.Gap("lobby", 6, None), heard.Gap("den", 3, None), heard.Gap("@bob", 2, None)]
     assert isinstance(unknown, heard.NotSent)
@@ -688,8 +688,8 @@ def test_where_the_store_does_not_vouch_all_begins_anew(inside: Playing) -> None
     assert anew.client != hello.client
     assert anew.fence != hello.fence
     assert (anew.resume, anew.stamp) == (None, Stamp(OTHER_RUN, 1))
-    inside.welcome(anew, private=(PrivateRoom("@room", "bob", 9),))
-    inside.reply(Private("@room", "bob", (said(10),)))
+    inside.welcome(anew, private=(PrivateRoom("@room", "@bob", 9),))
+    inside.reply(Private("@room", "@bob", (said(10),)))
     inside.fence(3)
     lobby, den = (request for request in inside.asked if isinstance(request, Join))
     inside.asks(lobby, den)
@@ -743,10 +743,10 @@ def test_frames_of_a_run_that_is_over_are_dropped(inside: Playing) -> None:
 
 
 def test_private_rooms_are_followed_from_the_first_hello_on(talk: Playing) -> None:
-    talk.welcome(talk.connect(), private=(PrivateRoom("@old", "bob", 3),))
+    talk.welcome(talk.connect(), private=(PrivateRoom("@old", "@bob", 3),))
     talk.skip()
-    talk.reply(Private("@old", "bob", (said(4),)))
-    talk.reply(Private("@new", "eve", (said(1),)))
+    talk.reply(Private("@old", "@bob", (said(4),)))
+    talk.reply(Private("@new", "@eve", (said(1),)))
     talk.hears(
         heard.Said("@bob", said(4), mine=False, private=True), heard.Said("@eve", said(1), mine=False, private=True)
     )
@@ -755,7 +755,7 @@ def test_private_rooms_are_followed_from_the_first_hello_on(talk: Playing) -> No
 def test_a_private_room_made_while_away_is_read_from_its_start(there: Playing) -> None:
     there.lose()
     there.skip()
-    there.welcome(there.connect(), private=(PrivateRoom("@new", "eve", 2),))
+    there.welcome(there.connect(), private=(PrivateRoom("@new", "@eve", 2),))
     there.asks()
     there.wait(TARGET_PATIENCE)
     read = there.asks_one(Read)
@@ -767,13 +767,13 @@ def test_a_private_room_that_a_heartbeat_names_is_read(there: Playing) -> None:
     there.reply(Beat(there.asks_one(Heartbeat).q, 30.0, (Moved("@new", 1, 0),)))
     there.wait(TARGET_PATIENCE)
     read = there.asks_one(Read)
-    there.reply(Private("@new", "eve", ()))
+    there.reply(Private("@new", "@eve", ()))
     there.reply(Page(read.q, "@new", 1, 1, (said(1),)))
     there.hears(heard.Said("@eve", said(1), mine=False, private=True))
 
 
 def test_a_private_message_that_is_missing_is_read(there: Playing) -> None:
-    there.reply(Private("@new", "eve", (said(2),)))
+    there.reply(Private("@new", "@eve", (said(2),)))
     assert there.asks_one(Read).after == 0
 
 

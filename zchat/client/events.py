@@ -38,11 +38,15 @@ class Entered(Value, frozen=True):
 
     Attributes:
         names: who is in it; empty for a crowd, of which only the count is told.
+        topic, topic_by, topic_ms: what it is about, who said so, and when; see `messages.Joined`.
     """
 
     room: str
     names: tuple[str, ...]
     count: int
+    topic: str = ""
+    topic_by: str = ""
+    topic_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,10 +61,10 @@ class Said(Value, frozen=True):
     """A message, in its place in the room.
 
     Attributes:
-        room: the room; for a private message `@` and the other's name.
+        room: the room; of a room of two `@` and the other's name, of another private one its name, with its `+`.
         message: what was said.
         mine: whether this very client said it.
-        private: whether only the two can read it.
+        private: whether only its members can read it.
     """
 
     room: str
@@ -85,6 +89,38 @@ class Deleted(Value, frozen=True):
     deletion: messages.Deleted
     mine: bool
     private: bool = False
+
+
+class Acted(Value, frozen=True):
+    """Somebody did something in a room that is told to all who are in it; see `Said`."""
+
+    room: str
+    act: messages.Acted
+    mine: bool
+    private: bool = False
+
+
+class Added(Value, frozen=True):
+    """The person was let into a private room, or made it: what happens there is heard from now on."""
+
+    room: str
+
+
+class Removed(Value, frozen=True):
+    """The person is in a room no longer, and nothing of it is heard any more. It is not joined again by itself.
+
+    Attributes:
+        verb: `kick`, `ban`, or `leave`: a private room was given up.
+        name: who did it; empty if that is not known.
+        seconds: how long a ban lasts, 0 for good.
+        text: why; may be empty.
+    """
+
+    room: str
+    verb: str
+    name: str
+    seconds: int = 0
+    text: str = ""
 
 
 class Missed(Value, frozen=True):
@@ -185,6 +221,9 @@ Event = (
     | Said
     | Edited
     | Deleted
+    | Acted
+    | Added
+    | Removed
     | Missed
     | UpToDate
     | Gap
@@ -206,6 +245,8 @@ def numbers(event: Event) -> tuple[int, int | None] | None:
             return event.edit.seq, event.edit.seq
         case Deleted():
             return event.deletion.seq, event.deletion.seq
+        case Acted():
+            return event.act.seq, event.act.seq
         case Gap():
             return event.first, event.last
     return None

@@ -11,8 +11,10 @@ from collections import deque
 from collections.abc import Iterable
 from math import inf
 
+from msgspec.structs import replace
+
 from zchat.client.pace import Pace
-from zchat.messages import Delete, Edit, Numbered, Send, Value
+from zchat.messages import Act, Numbered, Send, Value
 
 GIVE_UP = 3600.0
 """Seconds after which a send is no longer retried, and said to be unknown."""
@@ -162,10 +164,10 @@ class Outbox:
         self._pace.anew()
 
     def void(self) -> list[Pending]:
-        """The numbers of messages may have been used again: takes out what changes one and was not handed over yet."""
+        """The numbers of messages may have been used again: takes out what names one and was not handed over yet."""
         waiting = [self._pending.pop(n) for n in list(self._pending) if n > self._high]
-        self._renumber(pending for pending in waiting if isinstance(pending.request, Send))
-        return [pending for pending in waiting if not isinstance(pending.request, Send)]
+        self._renumber(pending for pending in waiting if not _names_one(pending.request))
+        return [pending for pending in waiting if _names_one(pending.request)]
 
     def restart(self) -> list[Pending]:
         """The numbers begin anew, under a new client id. Gives what was under way: nobody knows what became of it."""
@@ -182,16 +184,15 @@ class Outbox:
         """Has these follow what was handed over."""
         self.number = self._high + 1
         for pending in kept:
-            self._pending[self.number] = Pending(pending.ticket, _numbered(pending.request, self.number))
+            self._pending[self.number] = Pending(pending.ticket, replace(pending.request, n=self.number))
             self.number += 1
 
 
-def _numbered(request: Numbered, n: int) -> Numbered:
-    """The same under another number."""
+def _names_one(request: Numbered) -> bool:
+    """Whether it names a message by its number."""
     match request:
         case Send():
-            return Send(n, request.room, request.text, request.action)
-        case Edit():
-            return Edit(n, request.room, request.seq, request.text)
-        case Delete():
-            return Delete(n, request.room, request.seq)
+            return request.reply > 0
+        case Act():
+            return request.target > 0
+    return True

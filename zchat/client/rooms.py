@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from zchat import errors
 from zchat.client import events as heard
 from zchat.client.channel import Channel, OpenSub, Subscribe, Unsubscribe
-from zchat.client.followed import Followed, PrivateRoom, Tail
+from zchat.client.followed import Followed, Tail
 from zchat.client.positions import HEAD, Begin, Lost, Stream
 from zchat.client.rosters import Rosters
 from zchat.codec import fence_topic, room_topic
 from zchat.messages import (
+    Acted,
+    Added,
     Beat,
     Deleted,
     Edited,
@@ -27,10 +29,14 @@ from zchat.messages import (
     Page,
     People,
     Private,
+    PrivateRoom,
     Published,
     Read,
+    Removed,
+    State,
     Welcome,
 )
+from zchat.names import PRIVATE
 
 FENCE_PATIENCE = 1.0
 """Seconds for a fence to be answered, before the next is tried."""
@@ -40,6 +46,9 @@ TARGET_PATIENCE = 1.0
 
 PAGE = 500
 """Events asked for at a time."""
+
+UNKNOWN = "@?"
+"""What a room of two is called while the other's name is not known."""
 
 
 class Rooms:
@@ -53,7 +62,7 @@ class Rooms:
         missed: whether what the person has not read yet was missed: private rooms begin there.
 
     Attributes:
-        names: the canonical name of each room under the name the user gave.
+        names: what the user hears each room called, under the name the user gave.
         senders: the public ids that this client has had: what they say is its own.
         fence: as given; it changes with the client id.
     """
@@ -85,9 +94,8 @@ class Rooms:
         self._unfenced_at = float("-inf")
         self._sub_open = False
         self._rooms: dict[str, Followed] = {}
-        self._private: dict[str, PrivateRoom] = {}
         self._leaves: dict[int, tuple[Leave, bool]] = {}  # not answered yet, and whether the room was entered
-        self._reading: tuple[int, Followed | PrivateRoom] | None = None
+        self._reading: tuple[int, Followed] | None = None
         self._rosters = Rosters(channel, events)
 
     @property
@@ -98,17 +106,16 @@ class Rooms:
     def positions(self) -> dict[str, tuple[str, int]]:
         """Where the user has been told of everything: by name or id, what the user calls it, and the number."""
         found = {name: (name, seq) for name, seq in (self._resumed | self._left).items()}
-        for room in self._followed():
-            if room.stream.position is not None:
-                label = room.label if isinstance(room, PrivateRoom) else room.name
-                found[room.name] = (label, room.stream.position)
+        for room in self._rooms.values():
+            if room.place is not None:
+                found[room.name] = (room.label, room.place)
         return found
 
     def due(self) -> float:
         """When `tick` must be called next; infinite if nothing falls due."""
         times = [self._fence_due]
         if self._pub_port is not None and self._reading is None:
-            times += [room.read_at for room in self._followed()]
+            times += [room.read_at for room in self._rooms.values()]
         return min((time for time in times if time is not None), default=float("inf"))
 
     def tick(self, now: float) -> bool:
@@ -153,48 +160,70 @@ class Rooms:
         self.sockets_closed()
         for leave, _ in self._leaves.values():
             self._channel.ask(leave)
-        if self._rooms:
-            self._follow(self._rooms.values(), now)
+        for room in [room for room in self._rooms.values() if room.nameless]:
+            known = self._called(room.label)
+            if known is not None and known is not room:
+                self._take_over(room, known)
+        self._follow([room for room in self._rooms.values() if room.inside], now)
 
     def begin_anew(self, welcome: Welcome) -> bool:
         """The store does not vouch for what was seen: numbers may have been used again. Says whether anything was."""
         seen = False
-        peers = {told.room: told.peer for told in welcome.private}
+        labels = {told.room: told.label for told in welcome.private}
         lost: dict[str, tuple[str, int]] = {}  # what the user calls each room, and the last number known of it
         for name, seq in self._resumed.items():
-            lost[name] = (f"@{peers.get(name, '?')}" if name.startswith("@") else name), seq
+            lost[name] = (labels.get(name, UNKNOWN) if name.startswith("@") else name), seq
         for room in self._rooms.values():
             last = room.tail.head if room.tail is not None else room.begin.after
             if room.stream.position is not None:
                 last = room.stream.position
-            if last is not None:
-                seen = seen or room.entered
-                lost.setdefault(room.name, (room.name, last))
+            if last is not None and not room.nameless:
+                seen = seen or (room.entered and not room.private)
+                lost.setdefault(room.name, (room.label, last))
                 room.begin = HEAD
             room.stream, room.tail, room.read_at, room.caught_at = Stream(), None, None, None
-        for private in self._private.values():
-            lost[private.name] = private.label, private.stream.position or 0
         self._events += [heard.Gap(label, last + 1, None) for label, last in lost.values()]
-        self._private, self._met, self._resumed, self._left = {}, False, {}, {}
+        self._met, self._resumed, self._left = False, {}, {}
         return seen
 
     def meet(self, welcome: Welcome, now: float) -> None:
         """A welcome tells of the private rooms."""
         for told in welcome.private:
-            known = self._private.get(told.room)
-            if known is None:
-                # Before the first hello nothing is missed but what the person has not read; a private room made while
-                # we were away is read from its start.
-                begin = 0 if self._met else told.mark if self._missed else told.head
-                begin = self._resumed.pop(told.room, begin)
-                known = self._private[told.room] = PrivateRoom(told.room, told.peer, Stream(begin))
-                if begin > told.head:
-                    self._events.append(heard.Gap(known.label, begin + 1, None))
-                    known.stream = Stream(told.head)
-            known.peer = told.peer
-            self._catch_up(known, told.head)
-            self._reach(known, told.head, now, patient=False)
+            room = self._rooms.get(told.room)
+            if room is None:
+                room = self._found(told.room, told.label)
+            self._label(room, told.label)
+            if room.place is None:
+                self._begin_private(room, told)
+            if room.tail is None:
+                self._catch_up(room, told.head)
+            self._reach(room, told.head, now, patient=False)
         self._met, self._missed = True, False
+        there = {told.room for told in welcome.private}
+        for room in list(self._rooms.values()):
+            if not room.private or room.nameless or room.name in there:
+                continue
+            if room.label.startswith(PRIVATE):
+                self._remove(room, heard.Removed(room.label, "kick", ""))
+            elif room.place is None:
+                self._forget(room)
+
+    def _begin_private(self, room: Followed, told: PrivateRoom) -> None:
+        """Finds the place in a private room that a welcome names."""
+        begin = self._resumed.pop(told.room, None)
+        invited = told.label.startswith(PRIVATE)
+        if begin is None and not self._met and not self._missed:
+            room.began = begin = told.head  # nothing is missed yet
+        elif begin is None:
+            # A room of two that was made while we were away is read from its start; who was let into another has read
+            # all of it up to then.
+            begin = told.mark if invited or not self._met else 0
+            if invited and self._met:
+                self._events.append(heard.Added(room.label))
+        if begin > told.head:
+            self._events.append(heard.Gap(room.label, begin + 1, None))
+            begin = told.head
+        self._deliver(room, room.stream.begin(begin))
 
     # What the user wants ----------------------------------------------------------------------------------------------
 
@@ -205,38 +234,124 @@ class Rooms:
             begin: where to begin, if it is not followed yet.
             quiet: without being in its roster.
         """
-        canonical = self.names.setdefault(name, name)
-        room = self._rooms.get(canonical)
+        room = self._called(self.names.get(name, name))
+        if room is None and name.startswith("@"):
+            why = "a person is no room: what is said to you in private is heard anyway"
+            self._events.append(heard.NotEntered(name, errors.NameInvalid(why)))
+            return
+        self.names.setdefault(name, name if room is None else room.label)
         if room is None:
-            room = self._rooms[canonical] = Followed(canonical, quiet, begin)
+            room = self._rooms[name] = Followed(name, name, quiet, private=name.startswith(PRIVATE), begin=begin)
             if self._pub_port is not None:
                 self._follow([room], now)
+        elif not room.inside:
+            self._go_in(room, begin, quiet=quiet)
+            self._join_again(room)
         elif room.quiet and not quiet:
             room.quiet = False
             self._join_again(room)
 
-    def leave(self, name: str) -> int | None:
-        """Follows a room no longer; gives the number of the request, None if it was not followed."""
-        room = self._rooms.get(self.names.get(name, name))
+    def _called(self, label: str) -> Followed | None:
+        """The room that the user hears called so, but for rooms of two."""
+        room = self._rooms.get(label)
+        if label.startswith(PRIVATE):
+            return next((one for one in self._rooms.values() if one.label == label and not one.nameless), room)
+        return room if room is None or room.label.startswith(PRIVATE) or not room.private else None
+
+    def _go_in(self, room: Followed, begin: Begin, *, quiet: bool) -> None:
+        """The user wants to be in a private room whose events are heard anyway."""
+        room.inside, room.quiet = True, quiet
+        if room.stream.position is None:
+            room.begin = begin
+        elif room.began == room.stream.position and (begin.after is not None or begin.tail) and room.began:
+            # Nothing was heard of it yet: what comes from now on is heard after that with which the user begins.
+            room.begin, room.tail = Begin(begin.after, tail=begin.tail), Tail(room.began)
+            room.stream.position = None
+
+    def _take_over(self, nameless: Followed, room: Followed) -> None:
+        """Which room is meant by a name is known."""
+        self._drop(nameless)
+        self._call(nameless.label, room.label)
+        if not room.inside:
+            self._go_in(room, nameless.begin, quiet=nameless.quiet)
+        elif not nameless.quiet:
+            room.quiet = False
+
+    def leave(self, name: str) -> Leave | None:
+        """Follows a room no longer, or gives up a private one; gives the request, None if there is nothing to leave."""
+        room = self._called(self.names.get(name, name))
         if room is None:
             return None
-        self._drop(room)
-        if room.stream.position is not None:
-            self._left[room.name] = room.stream.position
-        self.names = {given: canonical for given, canonical in self.names.items() if canonical != room.name}
         leave = Leave(self._channel.number(), room.name)
-        self._leaves[leave.q] = leave, room.entered
+        self._leaves[leave.q] = leave, room.entered or room.private
+        if room.private and not room.nameless:  # it is its member until the broker has said so
+            room.inside = room.entered = room.joined = False
+        else:
+            self._forget(room)
         if self._pub_port is not None:
             self._channel.ask(leave)
-        return leave.q
+        return leave
+
+    def added(self, added: Added, now: float) -> None:
+        """The person was let into a private room."""
+        room = self._rooms.get(added.room)
+        if room is None and added.room.startswith("@"):
+            room = self._found(added.room, added.label)
+            room.began = added.head
+            self._deliver(room, room.stream.begin(added.head))
+            self._events.append(heard.Added(room.label))
+        if room is not None and room.private:
+            self._label(room, added.label)
+            self._reach(room, added.head, now)
+
+    def removed(self, removed: Removed) -> None:
+        """The person is in a room no longer."""
+        room = self._rooms.get(removed.room)
+        if room is None or room.nameless:
+            return
+        if room.q is not None and not room.private:  # the join that is under way might let it in again
+            leave = Leave(self._channel.number(), room.name)
+            self._leaves[leave.q] = leave, True
+            self._channel.ask(leave)
+        self._remove(room, heard.Removed(room.label, removed.verb, removed.name, removed.seconds, removed.text))
+
+    def _remove(self, room: Followed, told: heard.Removed) -> None:
+        self._forget(room)
+        self._events.append(told)
+        if room.inside and not room.entered:
+            problem = errors.Banned() if told.verb == "ban" else errors.NotAllowed("you were sent out of the room")
+            self._events.append(heard.NotEntered(room.label, errors.NoSuchRoom() if room.private else problem))
+
+    def _forget(self, room: Followed) -> None:
+        """A room is followed no longer."""
+        self._drop(room)
+        if not room.private and room.stream.position is not None:
+            self._left[room.name] = room.stream.position
+        self.names = {given: label for given, label in self.names.items() if label != room.label}
+
+    def _call(self, before: str, label: str) -> None:
+        """What the user heard called one thing is called another from now on."""
+        self.names = {given: label if called == before else called for given, called in self.names.items()}
+
+    def _label(self, room: Followed, label: str) -> None:
+        if room.label != label:
+            self._call(room.label, label)
+            room.label = label
+
+    def _found(self, name: str, label: str) -> Followed:
+        """A private room is known from now on."""
+        room = self._rooms[name] = Followed(name, label, private=True, inside=False)
+        return room
 
     # Fences -----------------------------------------------------------------------------------------------------------
 
-    def _follow(self, rooms: Iterable[Followed], now: float) -> None:
+    def _follow(self, rooms: Sequence[Followed], now: float) -> None:
+        public = [room for room in rooms if not room.private]
         for room in rooms:
-            self._subscribe(room)
-        self._fence_tries = 0
-        self._raise_fence(now)
+            (self._join if room.private else self._subscribe)(room)
+        if public:
+            self._fence_tries = 0
+            self._raise_fence(now)
 
     def _subscribe(self, room: Followed) -> None:
         if not self._sub_open and self._pub_port is not None:
@@ -278,8 +393,9 @@ class Rooms:
 
     def unfenced(self, now: float) -> None:
         """SUB was cut, and reconnects by itself: once a new fence is reached, what came meanwhile is asked for."""
-        if self._sub_open and self._rooms:
-            for room in self._rooms.values():
+        public = [room for room in self._rooms.values() if not room.private]
+        if self._sub_open and public:
+            for room in public:
                 room.joined, room.k = False, self._k + 1
             self._fence_tries = 0
             if now - self._unfenced_at >= FENCE_PATIENCE:
@@ -291,7 +407,7 @@ class Rooms:
     # Joining and leaving ----------------------------------------------------------------------------------------------
 
     def _join(self, room: Followed) -> None:
-        if room.q is None and 0 < room.k <= self._fenced:
+        if room.q is None and (room.private or 0 < room.k <= self._fenced):
             room.q = self._channel.number()
             self._channel.ask(Join(room.q, room.name, room.quiet))
 
@@ -306,9 +422,12 @@ class Rooms:
         if room is None:
             return
         room.q = None
-        if joined.room != room.name:
-            if room.renamed:
-                self._refuse(room, errors.Refusal("the broker calls the room otherwise each time"))
+        if room.nameless and joined.room.startswith("@"):
+            nameless, room = room, self._rooms.get(joined.room) or self._found(joined.room, room.label)
+            self._take_over(nameless, room)
+        elif joined.room != room.name:
+            if room.renamed or room.private or joined.room.startswith("@"):
+                self._refuse(room, errors.Refusal("the broker calls the room otherwise each time"), now)
             else:
                 self._rename(room, joined.room, now)
             return
@@ -321,7 +440,8 @@ class Rooms:
             room.entered = True
             room.version, room.count = joined.version, joined.count
             room.names = set(joined.names) if len(joined.names) == joined.count else None
-            self._events.append(heard.Entered(room.name, joined.names, joined.count))
+            topic = joined.topic, joined.topic_by, joined.topic_ms
+            self._events.append(heard.Entered(room.label, joined.names, joined.count, *topic))
         if room.stream.position is None:
             self._begin(room, joined)
         if room.stream.position is not None:
@@ -334,17 +454,18 @@ class Rooms:
         after = self._resumed.pop(room.name, room.begin.after)
         if after is None and room.begin.missed:
             after = joined.mark
-        if room.tail is not None or (after is None and room.begin.tail and joined.head):
+        if after is None and (room.tail is not None or (room.begin.tail and joined.head)):
             room.tail = room.tail or Tail(joined.head)
             room.tail.until = joined.head
             if not room.tail.q:
                 self._ask_tail(room, room.tail, room.begin.tail, room.tail.head + 1)
             return
         if after is not None and after > joined.head:
-            self._events.append(heard.Gap(room.name, after + 1, None))
+            self._events.append(heard.Gap(room.label, after + 1, None))
             after = None
-        self._deliver(room, room.stream.begin(joined.head if after is None else after))
-        room.begin = HEAD
+        head = joined.head if room.tail is None else room.tail.head
+        room.tail, room.begin = None, HEAD
+        self._deliver(room, room.stream.begin(head if after is None else after))
 
     def _ask_tail(self, room: Followed, tail: Tail, lacking: int, before: int) -> None:
         tail.q = self._channel.number()
@@ -368,23 +489,21 @@ class Rooms:
         self._catch_up(room, tail.until)
         self._reach(room, tail.until, now, patient=False)
 
-    def _catch_up(self, room: Followed | PrivateRoom, head: int) -> None:
+    def _catch_up(self, room: Followed, head: int) -> None:
         """Tells how much was missed, and later when all of it has been told."""
         missed = head - (room.stream.position or 0)
         if missed > 0 and room.caught_at is None:
             room.caught_at = head
-            self._events.append(heard.Missed(room.label if isinstance(room, PrivateRoom) else room.name, missed))
+            self._events.append(heard.Missed(room.label, missed))
 
     def _rename(self, room: Followed, name: str, now: float) -> None:
         """The broker calls the room otherwise: its topic is another, so it is followed from the start."""
         self._drop(room)
-        for given, canonical in self.names.items():
-            if canonical == room.name:
-                self.names[given] = name
+        self._call(room.name, name)
         self.names[name] = name
         twin = self._rooms.setdefault(name, room)
         if twin is room:
-            room.name, room.renamed = name, True
+            room.name, room.label, room.renamed = name, name, True
             self._follow([room], now)
         else:
             twin.quiet = twin.quiet and room.quiet
@@ -395,15 +514,26 @@ class Rooms:
 
     def left(self, q: int) -> None:
         """A leave was answered, if it was one."""
-        _, sure = self._leaves.pop(q, (None, True))
+        leave, sure = self._leaves.pop(q, (None, True))
+        if leave is not None:
+            self._gave_up(leave)
         if not sure:  # that name may have been another of a room that is followed still
             for room in self._rooms.values():
-                self._join_again(room)
+                if room.inside and not room.private:
+                    self._join_again(room)
+
+    def _gave_up(self, leave: Leave) -> None:
+        room = self._rooms.get(leave.room)
+        if room is not None and room.private and not room.nameless:
+            self._remove(room, heard.Removed(room.label, "leave", ""))
 
     def failed(self, failed: Failed, problem: errors.Refusal, now: float) -> None:
         """A request was refused: a leave, a read or a join, if it was made here."""
-        if self._leaves.pop(failed.q, None) is not None:
-            return  # it was no room
+        leave, _ = self._leaves.pop(failed.q, (None, True))
+        if leave is not None:
+            if isinstance(problem, errors.NoSuchRoom):  # an answer was lost, and this is the second time
+                self._gave_up(leave)
+            return
         beginning = self._with_tail(failed.q)
         if beginning is not None:
             if beginning.tail is not None:
@@ -415,25 +545,43 @@ class Rooms:
             return
         refused = next((room for room in self._rooms.values() if room.q == failed.q), None)
         if refused is not None:
-            self._refuse(refused, problem)
+            self._refuse(refused, problem, now)
 
-    def _refuse(self, room: Followed, problem: errors.Refusal) -> None:
-        self._drop(room)
-        self.names = {given: name for given, name in self.names.items() if name != room.name}
-        self._events.append(heard.NotEntered(room.name, problem))
+    def _refuse(self, room: Followed, problem: errors.Refusal, now: float) -> None:
+        room.q = None
+        if room.private and not room.nameless:  # what happens there is heard as before
+            room.inside = room.entered = False
+            if room.tail is not None:
+                self._tail_told(room, room.tail, now)
+        else:
+            self._drop(room)
+        self.names = {given: label for given, label in self.names.items() if label != room.label}
+        self._events.append(heard.NotEntered(room.label, problem))
 
     # Events -----------------------------------------------------------------------------------------------------------
 
     def published(self, name: str, frame: Published, now: float) -> None:
         """A frame of the broker's present run came over SUB."""
         room = self._rooms.get(name)
-        if room is None:
-            return
-        if frame.events:
-            self._deliver(room, room.stream.offer(frame.events))
+        if room is not None and not room.private:
+            self._told(room, frame.events, frame.states, now)
+
+    def private(self, told: Private, now: float) -> None:
+        """Something happened in a private room."""
+        room = self._rooms.get(told.room)
+        if room is None and told.room.startswith("@") and not told.label.startswith(PRIVATE):  # one comes in by `added`
+            room = self._found(told.room, told.label)
+            room.stream.position = 0
+        if room is not None and room.private:
+            self._label(room, told.label)
+            self._told(room, told.events, told.states, now)
+
+    def _told(self, room: Followed, events: Sequence[Event], states: Iterable[State], now: float) -> None:
+        if events:
+            self._deliver(room, room.stream.offer(events))
             if room.stream.torn:
                 room.read_at = now  # something was lost on the way: what comes in order would be here by now
-        for state in frame.states:
+        for state in states:
             if isinstance(state, Head):
                 self._reach(room, state.seq, now)
             else:
@@ -441,34 +589,21 @@ class Rooms:
         if room.read_at is not None:
             self.read_due(now)
 
-    def private(self, told: Private, now: float) -> None:
-        """Events of a private room came."""
-        room = self._private.get(told.room)
-        if room is None:
-            room = self._private[told.room] = PrivateRoom(told.room, told.peer, Stream(0))
-        room.peer = told.peer
-        self._deliver(room, room.stream.offer(told.events))
-        if room.stream.torn:
-            room.read_at = now
-
     def moved(self, beat: Beat, now: float) -> None:
         """A heartbeat names rooms that moved."""
         for moved in beat.moved:
-            room = self._rooms.get(moved.room) or self._private.get(moved.room)
+            room = self._rooms.get(moved.room)
             if room is None and moved.room.startswith("@"):
-                room = self._private[moved.room] = PrivateRoom(moved.room, "?", Stream(0))
+                room = self._found(moved.room, UNKNOWN)
+                room.stream.position = 0
             if room is None:
                 continue
             self._reach(room, moved.head, now)
-            if isinstance(room, Followed) and room.joined and moved.version > room.version:
+            if room.joined and moved.version > room.version:
                 self._rosters.ask(room)
 
-    def _followed(self) -> list[Followed | PrivateRoom]:
-        return [*self._rooms.values(), *self._private.values()]
-
-    def _deliver(self, room: Followed | PrivateRoom, found: Iterable[Event | Lost]) -> None:
-        private = isinstance(room, PrivateRoom)
-        label = room.label if isinstance(room, PrivateRoom) else room.name
+    def _deliver(self, room: Followed, found: Iterable[Event | Lost]) -> None:
+        label, private = room.label, room.private
         for event in found:
             match event:
                 case Message():
@@ -477,13 +612,15 @@ class Rooms:
                     self._events.append(heard.Edited(label, event, event.sender in self.senders, private))
                 case Deleted():
                     self._events.append(heard.Deleted(label, event, event.sender in self.senders, private))
+                case Acted():
+                    self._events.append(heard.Acted(label, event, event.sender in self.senders, private))
                 case Lost():
                     self._events.append(heard.Gap(label, event.first, event.last))
         if room.caught_at is not None and room.stream.position is not None and room.stream.position >= room.caught_at:
             room.caught_at = None
             self._events.append(heard.UpToDate(label))
 
-    def _reach(self, room: Followed | PrivateRoom, head: int, now: float, *, patient: bool = True) -> None:
+    def _reach(self, room: Followed, head: int, now: float, *, patient: bool = True) -> None:
         room.stream.reach(head)
         if room.stream.behind and room.read_at is None:
             room.read_at = now + TARGET_PATIENCE if patient else now
@@ -492,7 +629,7 @@ class Rooms:
         """Reads one page of one room that lacks something: the broker allows one read at a time."""
         if self._reading is not None or self._pub_port is None:
             return
-        for room in self._followed():
+        for room in self._rooms.values():
             if room.read_at is not None and room.read_at <= now:
                 room.read_at = None
                 if room.stream.behind and room.stream.position is not None:
@@ -510,7 +647,7 @@ class Rooms:
         if self._reading is None or self._reading[0] != page.q:
             return
         room, self._reading = self._reading[1], None
-        if room not in self._followed():  # it was left meanwhile
+        if self._rooms.get(room.name) is not room:  # it was left meanwhile
             return
         before = room.stream.position
         self._deliver(room, room.stream.page(page))
@@ -519,4 +656,4 @@ class Rooms:
 
     def _with_tail(self, q: int) -> Followed | None:
         """The room whose last messages were asked for under a number."""
-        return next((room for room in self._rooms.values() if room.tail is not None and room.tail.q == q), None)
+        return next((room for room in self._rooms.values() if room.tail is not None and room.tail.q == q > 0), None)

@@ -49,7 +49,7 @@ class Rosters:
             room.names = (room.names - gone) | {*told.joined, *(new for _, new in told.renamed)}
             if len(room.names) != told.count:
                 room.names = None
-        self._events.append(heard.Presence(room.name, told.count, told.joined, told.left, told.lost, told.renamed))
+        self._events.append(heard.Presence(room.label, told.count, told.joined, told.left, told.lost, told.renamed))
 
     def ask(self, room: Followed) -> None:
         """Asks who is in a room, unless that is under way."""
@@ -78,4 +78,4 @@ class Rosters:
         if before is not None and room.names is not None:
             joined, left = tuple(sorted(room.names - before)), tuple(sorted(before - room.names))
         if joined or left or changed:
-            self._events.append(heard.Presence(room.name, count, joined, left))
+            self._events.append(heard.Presence(room.label, count, joined, left))

@@ -19,9 +19,14 @@ from zchat.client.positions import HEAD, Begin
 from zchat.client.rooms import Rooms as FollowedRooms
 from zchat.messages import (
     VERSION,
+    About,
     Ack,
+    Act,
+    Added,
+    Admin,
     Ask,
     Beat,
+    Bot,
     Bye,
     Closing,
     Delete,
@@ -35,10 +40,13 @@ from zchat.messages import (
     Hello,
     History,
     Joined,
+    Leave,
     Link,
     Linked,
     LinkList,
     Links,
+    List,
+    Listed,
     Named,
     Nick,
     Notice,
@@ -49,13 +57,16 @@ from zchat.messages import (
     Pong,
     Private,
     Published,
+    Read,
     Refused,
+    Removed,
     Replies,
     Reply,
     Request,
     Revoke,
     RoomList,
     Rooms,
+    RoomState,
     Search,
     Send,
     Stamp,
@@ -95,7 +106,7 @@ NAME_LIMIT = 1024
 FOREIGN = 1024
 """Frames of another run held until hello has settled it."""
 
-Answer = Done | Named | People | RoomList | Told | Pong | Page | Found | Linked | LinkList
+Answer = Done | Named | People | RoomList | Told | Pong | Page | Found | Linked | LinkList | RoomState | Listed
 
 ANSWERS: dict[type[Request], type[Answer]] = {
     History: Page,
@@ -110,6 +121,12 @@ ANSWERS: dict[type[Request], type[Answer]] = {
     Device: Linked,
     Links: LinkList,
     Revoke: Done,
+    Admin: Done,
+    About: RoomState,
+    List: Listed,
+    Bot: Named,
+    Read: Page,
+    Leave: Done,
 }
 """What each question is answered with."""
 
@@ -243,7 +260,8 @@ class Session:
         """Follows a room from now on, over every reconnection.
 
         Args:
-            begin: where to begin, if it is not followed yet.
+            name: of a public room, or with its `+` of a private one.
+            begin: where to begin, if it is not followed yet, and of a private one if nothing was heard of it.
             quiet: without being in its roster.
         """
         self._transmit_sends(now)
@@ -254,17 +272,24 @@ class Session:
             self._rooms.join(name, begin, quiet=quiet, now=now)
 
     def leave(self, name: str) -> int | None:
-        """Follows a room no longer; gives the number of the request, None if it was not followed."""
-        self._transmit_sends(self._said_at)
-        return self._rooms.leave(name.removeprefix("#"))
+        """Follows a room no longer; gives the number of the request, None if there is nothing to leave.
 
-    def send(self, room: str, text: str, *, action: bool, now: float) -> int:
+        A private one is given up, if `answers` will say so: until `Removed` tells that, it is heard.
+        """
+        self._transmit_sends(self._said_at)
+        leave = self._rooms.leave(name.removeprefix("#"))
+        if leave is not None and leave.room.startswith("@"):
+            self._asked[leave.q] = leave  # it may be refused
+        return None if leave is None else leave.q
+
+    def send(self, room: str, text: str, *, action: bool, now: float, reply: int = 0) -> int:
         """Queues a message; `Sent` or `NotSent` will carry the ticket that is returned.
 
         Args:
             room: a room, or `@NAME` for a person.
+            reply: the number of the message that it answers; 0 for none.
         """
-        return self._say(Send(self._outbox.number, room, text, action), text, now)
+        return self._say(Send(self._outbox.number, room, text, action, reply), text, now)
 
     def edit(self, room: str, text: str, *, seq: int, now: float) -> int:
         """Queues an edit of a message of one's own; see `send`.
@@ -278,8 +303,25 @@ class Session:
         """Queues the deletion of a message of one's own; see `edit`."""
         return self._say(Delete(self._outbox.number, room, seq), "", now)
 
+    def act(
+        self,
+        verb: str,
+        room: str,
+        *,
+        name: str = "",
+        target: int = 0,
+        seconds: int = 0,
+        text: str = "",
+        on: bool = True,
+        now: float,
+    ) -> int:
+        """Queues what is to be done in a room, see `messages.Act`; the rest is as with `send`."""
+        return self._say(Act(self._outbox.number, verb, room, name, target, seconds, text, on), text, now)
+
     def _say(self, request: Numbered, text: str, now: float) -> int:
-        problem = _unsayable(request.room, text, self.text_limit)
+        problem = _unsayable(text, self.text_limit)
+        if any(_no_name(getattr(request, field, "")) for field in ("room", "verb", "name")):
+            problem = problem or errors.NameInvalid()
         if problem is not None:
             ticket = self._outbox.ticket()
             self.events.append(heard.NotSent(ticket, problem))
@@ -297,11 +339,10 @@ class Session:
         """
         self._transmit_sends(self._said_at)  # what was said before is said before
         request = make(self._channel.number())
-        for field in ("room", "name", "word", "words", "role", "link"):
-            if _no_name(getattr(request, field, "")):
-                long = errors.TooLong(f"search for {NAME_LIMIT} characters at most") if field == "words" else None
-                self.answers[request_number(request)] = long or errors.NameInvalid()
-                return request_number(request)
+        problem = _unaskable(request, self.text_limit)
+        if problem is not None:
+            self.answers[request_number(request)] = problem
+            return request_number(request)
         self._asked[request_number(request)] = request
         if self.open:
             self._channel.ask(request)
@@ -460,7 +501,8 @@ class Session:
         self._rooms.meet(welcome, now)
         self._rooms.welcomed(welcome, now)
         for request in self._asked.values():
-            self._channel.ask(request)
+            if not isinstance(request, Leave):  # that is told by its room
+                self._channel.ask(request)
         foreign, self._foreign = self._foreign, deque(maxlen=FOREIGN)
         for name, frame in foreign:
             if frame.stamp.run == stamp.run:
@@ -507,20 +549,24 @@ class Session:
                 self._rooms.paged(item, now)
             case Private():
                 self._rooms.private(item, now)
+            case Added():
+                self._rooms.added(item, now)
+            case Removed():
+                self._rooms.removed(item)
             case Beat():
                 self._beaten(item, now)
             case People() if self._rooms.roster(item):
                 pass
-            case Done() | Named() | People() | RoomList() | Told() | Pong() | Page() | Found() | Linked() | LinkList():
-                self._answer(item)
             case Failed():
                 self._failed(item, now)
             case Notice():
                 self.events.append(heard.Notice(item.ms, item.name, item.text))
             case Closing():
                 self.events.append(heard.Closing(item.text))
-            case _:
+            case Welcome():
                 pass
+            case _:
+                self._answer(item)
         self._rooms.read_due(now)
         self._channel.release()
 
@@ -578,10 +624,14 @@ class Session:
             self.end(problem)
         elif isinstance(problem, errors.RateLimited):
             pass  # of nothing that was asked here: the broker says why it ends the connection
-        elif self._asked.pop(failed.q, None) is not None:
-            self.answers[failed.q] = problem
         else:
-            self._rooms.failed(failed, problem, now)
+            asked = self._asked.pop(failed.q, None)
+            if asked is None or isinstance(asked, Leave):
+                self._rooms.failed(failed, problem, now)
+            if asked is not None:
+                # What is to be left and is not there was left before: that answer was lost.
+                gone = isinstance(asked, Leave) and isinstance(problem, errors.NoSuchRoom)
+                self.answers[failed.q] = Done(failed.q) if gone else problem
 
     def end(self, problem: errors.ZchatError) -> None:
         """It is over, and does not come back."""
@@ -598,7 +648,7 @@ class Session:
             self._channel.say(*self._outbox.take(max(self._welcome.credit - RESERVE, 1), now))
 
 
-def _unsayable(room: str, text: str, limit: int) -> errors.Refusal | None:
+def _unsayable(text: str, limit: int) -> errors.Refusal | None:
     """Why something cannot be said: the broker would cut us for a frame that is too long, and none could be made of
     half a surrogate pair.
     """
@@ -608,7 +658,17 @@ def _unsayable(room: str, text: str, limit: int) -> errors.Refusal | None:
         return errors.BadRequest("that is no text: UTF-8 cannot hold it")
     if size > limit:
         return errors.TooLong(f"the text has {size} bytes and {limit} are allowed: say it in parts")
-    return errors.NameInvalid() if _no_name(room) else None
+    return None
+
+
+def _unaskable(request: Request, limit: int) -> errors.Refusal | None:
+    """Why something cannot be asked; see `_unsayable`."""
+    for field in ("room", "name", "word", "words", "role", "link", "verb", "what", "after"):
+        value = getattr(request, field, "")
+        if isinstance(value, str) and _no_name(value):
+            long = errors.TooLong(f"search for {NAME_LIMIT} characters at most") if field == "words" else None
+            return long or errors.NameInvalid()
+    return _unsayable(getattr(request, "text", ""), limit)
 
 
 def _no_name(name: str) -> bool:
