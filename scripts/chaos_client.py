@@ -26,7 +26,7 @@ from typing import Any
 import zchat
 from scripts.chaos_log import Journal, positions, private
 from scripts.chaos_raw import deletion, event
-from zchat import errors
+from zchat import errors, messages
 from zchat.client import events as heard
 
 TICK = 0.05
@@ -264,6 +264,8 @@ class Talker(threading.Thread):
                 self._note("disconnected", told.why)
             case heard.Ended():
                 self._note("ended", repr(told.error))
+            case _ if (acted := _acted(told)) is not None:
+                self._heard(*acted)
             case _:
                 pass
 
@@ -271,7 +273,7 @@ class Talker(threading.Thread):
         label = self._label(room)
         one = event(label, told)
         self._positions[label] = one.seq
-        self._note("heard", label, one.seq, one.id, one.text, one.target)
+        self._note("heard", label, one.seq, one.id, one.text, one.target, one.deed)
 
     def _label(self, room: str) -> str:
         return private(self._person.name, room[1:]) if room.startswith("@") else room
@@ -282,6 +284,13 @@ class Talker(threading.Thread):
             self._note("unknown", text, "the session is over")
         self._tickets.clear()
         client.close()
+
+
+def _acted(told: object) -> tuple[str, messages.Acted] | None:
+    """Where something was done, and what, if that is what a client hears."""
+    values = [getattr(told, name) for name in getattr(told, "__struct_fields__", ())]
+    deed = next((value for value in values if isinstance(value, messages.Acted)), None)
+    return None if deed is None else (str(getattr(told, "room", "")), deed)
 
 
 def _crash(args: threading.ExceptHookArgs) -> None:

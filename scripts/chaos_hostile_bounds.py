@@ -166,12 +166,13 @@ def _bound(run: Run, what: str, function: str, given: dict[str, Any], *, cut: bo
         people = scene.honest("talk")
         people.settled()
         scene.wait(0.2, "calm")
-        scene.peak = before = scene.broker.memory()
+        before = scene.broker.memory()
+        scene.broker.forget_peak()
         scaled = {name: scene.scaled(value, 20) if name == "count" else value for name, value in given.items()}
         where = {"port": scene.port}
         people.mark()
         found = scene.answer(scene.attack("bounds", function, seed=run.options.seed, **where, **scaled), what)
-        scene.below(f"{what}, growth", (scene.peak - before) / MIB, GROWTH / MIB, "MiB")
+        scene.below(f"{what}, growth", (scene.broker.peak() - before) / MIB, GROWTH / MIB, "MiB")
         if cut:
             scene.line(f"{what}, cut", f"{found['cut']} of {found['of']}", found["cut"] == found["of"])
         scene.waited(f"{what}, honest p99", people.mark())

@@ -133,7 +133,9 @@ class EvilBroker(threading.Thread):
         if self._mode == "garbles":
             frame = frame.replace(_PLACE.encode(), INVALID.ljust(len(_PLACE.encode()), b"\xff"))
         self._xpub.send(frame)
-        self._say(peer, messages.Private(f"@{EVIL}", EVIL, tuple(events)))
+        self._say(peer, messages.Private(f"@{EVIL}", EVIL, tuple(events), tuple(states)))
+        self._say(peer, *(messages.Added(f"@{text}", text, 1) for text in texts))
+        self._say(peer, *(messages.Removed(text, text, text, 1, text) for text in texts))
         self._say(peer, *(messages.Notice(0, text, text) for text in texts))
 
 
@@ -145,7 +147,8 @@ def _events(texts: list[str]) -> Iterator[messages.Event]:
             yield messages.Message(seq, 0, text, bytes(8), seq, text, action)
         yield messages.Edited(seq + 1, 0, text, bytes(8), seq + 1, seq, text)
         yield messages.Deleted(seq + 2, 0, text, bytes(8), seq + 2, seq)
-        seq += 2
+        yield messages.Acted(seq + 3, 0, text, bytes(8), seq + 3, text, text, seq, 1, text, True, text)
+        seq += 3
 
 
 def _replies(request: Request, texts: list[str]) -> Iterator[Reply]:
@@ -154,8 +157,8 @@ def _replies(request: Request, texts: list[str]) -> Iterator[Reply]:
     last, spoken = len(events), [one for one in events if isinstance(one, messages.Message)]
     match request:
         case messages.Join(q, room):
-            yield messages.Joined(q, room, 0, 0, len(texts), tuple(texts))
-        case messages.Send(n) | messages.Edit(n) | messages.Delete(n):
+            yield messages.Joined(q, room, 0, 0, len(texts), tuple(texts), None, texts[-1], texts[-1], 1)
+        case messages.Send(n) | messages.Edit(n) | messages.Delete(n) | messages.Act(n):
             yield messages.Ack(n, texts[-1], n, 0)
         case messages.Read(q, room):
             yield messages.Page(q, room, 1, last, events, False, 1)
@@ -168,8 +171,12 @@ def _replies(request: Request, texts: list[str]) -> Iterator[Reply]:
             yield messages.People(q, texts[-1], 1, len(texts), tuple(texts), False, tuple(1 for _ in texts))
         case messages.Rooms(q):
             yield messages.RoomList(q, tuple(messages.RoomInfo(text, 1, 1, 1, 1) for text in texts), False)
-        case messages.Nick(q):
+        case messages.Nick(q) | messages.Bot(q):
             yield messages.Named(q, texts[-1])
+        case messages.About(q):
+            yield messages.RoomState(q, texts[-1], texts[-1], texts[-1], 1, texts[-1], tuple(texts), tuple(texts))
+        case messages.List(q):
+            yield messages.Listed(q, tuple(row for text in texts for row in _rows(text)), False)
         case messages.Ask(q):
             yield messages.Told(q, texts[-1])
         case messages.Link(q) | messages.Device(q):
@@ -179,7 +186,16 @@ def _replies(request: Request, texts: list[str]) -> Iterator[Reply]:
             yield messages.LinkList(q, infos, False)
         case messages.Ping(q):
             yield messages.Pong(q)
-        case messages.Leave(q) | messages.Mark(q) | messages.Revoke(q) | messages.Bye(q):
+        case messages.Leave(q) | messages.Mark(q) | messages.Revoke(q) | messages.Admin(q) | messages.Bye(q):
             yield messages.Done(q)
         case _:
             yield messages.Failed(request.q, texts[-1], texts[-1])
+
+
+def _rows(text: str) -> Iterator[messages.Row]:
+    """A row of every kind."""
+    yield messages.BanRow(text, text, text, 1, text, 1, text)
+    yield messages.PersonRow(text, text, 1, 1, text)
+    yield messages.SessionRow(text, text, 1, True, 1, text)
+    yield messages.RoomRow(text, text, 1, 1, 1, 1, text)
+    yield messages.NameRow(text)

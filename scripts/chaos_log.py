@@ -122,9 +122,9 @@ class Notes:
                     self.sends[more[0]].outcome = Outcome.FAILED
                     self.refused[more[1]] += 1
                 case "heard":
-                    room, seq, identity, text, target = more
-                    hear(client, room, Event(seq, identity, text, target), seq)
-                    self.heard_at.append((at, client, text))
+                    room, seq, *_ = more
+                    hear(client, room, Event(*more[1:]), seq)
+                    self.heard_at.append((at, client, more[3]))
                 case "gap":
                     room, first, last = more
                     hear(client, room, Gap(first, last), first - 1 if last is None else last)

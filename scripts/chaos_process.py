@@ -225,8 +225,19 @@ class Broker:
 
     def memory(self) -> int:
         """Bytes that it holds in memory now."""
+        return self._status("VmRSS:")
+
+    def peak(self) -> int:
+        """Bytes that it held in memory at most, since `forget_peak`."""
+        return self._status("VmHWM:")
+
+    def forget_peak(self) -> None:
+        """From now on, `peak` tells of what comes."""
+        Path(f"/proc/{self.pid}/clear_refs").write_text("5")
+
+    def _status(self, what: str) -> int:
         for line in Path(f"/proc/{self.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
+            if line.startswith(what):
                 return int(line.split()[1]) * 1024
         raise Failed("the broker's memory is not told")
 

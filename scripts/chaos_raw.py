@@ -136,12 +136,20 @@ def event(room: str, told: messages.Event) -> Event:
     """
     if isinstance(told, messages.Unreadable):
         return Event(told.seq, "?", "?")
+    if isinstance(told, messages.Acted):
+        said = " ".join(filter(None, (told.verb, told.whom, told.text, told.room)))
+        return Event(told.seq, _deed(room, told), said, told.target, deed=True)
     identity = f"{told.sender.hex()} {told.n}"
     if isinstance(told, messages.Edited):
         return Event(told.seq, identity, told.text, told.target)
     if isinstance(told, messages.Deleted):
         return Event(told.seq, identity, deletion(room, told.target), told.target)
     return Event(told.seq, identity, told.text)
+
+
+def _deed(room: str, told: messages.Acted) -> str:
+    """What tells a deed from every other event: the broker's own have no number, and it logs others a second time."""
+    return f"{told.sender.hex()} {told.n}" if told.n and not told.room else f"deed {room} {told.seq}"
 
 
 def deletion(room: str, target: int) -> str:

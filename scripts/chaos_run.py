@@ -279,8 +279,8 @@ class Run:
             for name in sorted(set().union(*self.members.values())):
                 with Raw(self.broker.url, secret(name)) as reader:
                     for one in reader.welcome.private:
-                        label = private(name, one.peer)
-                        if label not in logs:
+                        label = private(name, one.label.removeprefix("@"))
+                        if one.label.startswith("@") and label not in logs:
                             logs[label] = reader.read(one.room, label)
         except NoAnswer as error:
             raise Failed(f"the rooms cannot be read: {error}") from None

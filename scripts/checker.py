@@ -45,12 +45,14 @@ class Event:
         id: what tells it from every other, whatever it says: its sender and that one's number of it.
         text: what it says, or for a deletion what its sender calls it; empty where that was taken back.
         target: the number of the message that it edits or deletes; 0 for a message.
+        deed: whether it is no message, but something done in the room: what it says need not have been sent.
     """
 
     seq: int
     id: str
     text: str
     target: int = 0
+    deed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,7 +227,7 @@ class _Index:
             place = (room, event.seq)
             self.seen[place].append((who, event))
             self.numbers[event.id].add(place)
-            if event.text:
+            if event.text and not event.deed:
                 self.places[event.text].add(place)
 
     def redacted(self, room: str, event: Event) -> bool:

@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from zchat import codec, errors, messages
+from zchat import codec, errors, messages, verbs
 from zchat.broker.hub import Hub
 from zchat.broker.inputs import FenceMoved, Input, Now, Received
 from zchat.broker.settings import Settings
@@ -78,7 +78,7 @@ def test_exchange_is_what_a_hub_answers() -> None:
     [
         ("Requests", messages.Request),
         ("Replies", messages.Reply),
-        ("Events and states", messages.Message | messages.Edited | messages.Deleted | messages.State),
+        ("Events and states", messages.Message | messages.Edited | messages.Deleted | messages.Acted | messages.State),
     ],
 )
 def test_catalogue_names_every_message_and_its_fields_in_order(heading: str, union: object) -> None:
@@ -120,3 +120,11 @@ def test_limits_are_those_of_the_settings() -> None:
         f"{MemoryStore().keep:,}",
     ):
         assert re.search(rf"\b{value}\b", section), value
+
+
+@pytest.mark.parametrize(("of", "table"), [("act", verbs.ACTS), ("admin", verbs.ADMIN)])
+def test_every_verb_stands_with_its_rank(of: str, table: dict[str, verbs.Verb]) -> None:
+    section = DOC.split(f"\n| verb of `{of}` |")[1].split("\n\n")[0]
+    rows = re.findall(r"^\| (`.+`) \| [^|]+ \| (\d)(, over)? \|$", section, re.MULTILINE)
+    told = {(verb, int(rank), bool(over)) for words, rank, over in rows for verb in re.findall(r"`(\w+)`", words)}
+    assert told == {(verb.name, int(verb.rank), verb.over) for verb in table.values()}

@@ -248,6 +248,7 @@ def test_notes_become_a_history(tmp_path: Path) -> None:
         ("gap", "alice", "room", 2, 4),
         ("session", "alice"),
         ("join", "alice", "room", 4),
+        ("heard", "alice", "room", 5, "deed room 5", "topic", 0, True),
         ("complete", "alice", "room"),
         ("finished", "alice", False),
     ):
@@ -264,10 +265,14 @@ def test_notes_become_a_history(tmp_path: Path) -> None:
     ]
     first, second = history.streams
     assert (first.after, first.complete, first.heard) == (0, False, [checker.Event(1, "a 1", "one"), checker.Gap(2, 4)])
-    assert (second.after, second.complete, second.heard) == (4, True, [])
+    assert (second.after, second.complete, second.heard) == (
+        4,
+        True,
+        [checker.Event(5, "deed room 5", "topic", deed=True)],
+    )
     assert notes.unfinished == ["alice"]
     assert notes.refused == {"TooLong": 1}
-    assert log.positions([tmp_path / "worker00-life00.jsonl", tmp_path / "none"]) == {("alice", "room"): 4}
+    assert log.positions([tmp_path / "worker00-life00.jsonl", tmp_path / "none"]) == {("alice", "room"): 5}
 
 
 def test_a_private_room_goes_on_where_the_person_was_or_earlier(tmp_path: Path) -> None:

@@ -89,6 +89,22 @@ def test_a_violation_names_its_rule_its_room_and_what_is_wrong() -> None:
     assert str(violation) == "rule 3: lobby: 'two' was acknowledged as 5, and a2 'lost ack' is there"
 
 
+def test_deeds_have_their_numbers_and_nobody_need_have_sent_them() -> None:
+    history = clean()
+    deeds = [Event(7, "deed lobby 7", "topic one", deed=True), Event(8, "b3", "one", 3, deed=True)]
+    _log(history).extend(deeds)
+    history.logs[ROOM].head = 8
+    for stream in history.streams[1:]:
+        stream.heard += deeds
+    assert rules(history) == set()
+    del history.streams[1].heard[-2]
+    assert rules(history) == {5}
+    history.streams[1].heard.insert(-1, replace(deeds[0], text="topic two"))
+    assert rules(history) == {1}
+    del _log(history)[-2]
+    assert rules(history) >= {4}
+
+
 # Rule by rule ---------------------------------------------------------------------------------------------------------
 
 Change = Callable[[Any], object]

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import secrets
 import sys
+from pathlib import Path
 
 import pytest
 from wires import GREETING, Raw, Wires, eventually, frame, ready
 
 from zchat import codec
+from zchat.broker import ports
 from zchat.broker.inflow import Inflow
 from zchat.messages import Hello, Ping, Pong, Welcome
 
@@ -75,6 +77,46 @@ def test_a_message_without_end_is_cut(wires: Wires) -> None:
         at = broker.server._requests_port if port == "router" else broker.server._rooms_port
         eventually(lambda at=at: len(at.open) == 1, "only the honest one is left")  # type: ignore[misc]
         broker.lines.clear()
+    honest.chats()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel does not count")
+def test_a_stranger_who_sends_without_end_is_cut_soon(wires: Wires) -> None:
+    broker = wires.broker(hello_wait=60.0)
+    honest = wires.client(broker, "ann")
+    part = frame(b"x" * 60_000, more=True)
+    raw = wires.raw(broker)
+    raw.handshake("DEALER")
+    raw.tcp.settimeout(0.2)
+    for _ in range(5000):
+        try:
+            raw.sends(part)
+        except OSError:
+            break  # it has hung up, or does not take in any more
+    eventually(lambda: broker.logged("does not end"), "it is cut, and it is told why")
+    eventually(lambda: len(broker.server._requests_port.open) == 1, "only the honest one is left")
+    honest.chats()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel does not count")
+def test_descriptors_that_libzmq_keeps_are_freed(wires: Wires, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ports, "STUCK_FOR", 0.1)
+    broker = wires.broker(hello_wait=0.2, max_connections=40)
+    honest = wires.client(broker, "ann")
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    raws: list[Raw] = []
+    for _ in range(30):
+        raws.append(wires.raw(broker))
+        raws[-1].sends(GREETING + ready("DEALER", b"the same for all of them"))
+        raws[-1].waits_for_ready()
+        for one in raws[-2:-1]:
+            one.requests(Ping(1))  # it has lost the id by now
+    for raw in raws:
+        raw.close()
+    eventually(lambda: broker.logged("anew"), "the port is taken anew")
+    eventually(lambda: len(list(Path("/proc/self/fd").iterdir())) <= before + 10, "the descriptors are free")
+    eventually(lambda: len(broker.server._requests_port.open) == 1, "the honest one is there again")
+    honest.hello(resume=honest.token)
     honest.chats()
 
 

@@ -59,9 +59,10 @@ class Connections:
         """The peer that is reached over a descriptor."""
         return self._by_fd.get(fd)
 
-    def heard(self) -> dict[int, int]:
-        """Bytes of what came, by descriptor."""
-        return {fd: self._by_peer[peer].heard for fd, peer in self._by_fd.items()}
+    def heard(self, fd: int) -> int:
+        """Bytes of what came over a descriptor."""
+        peer = self._by_fd.get(fd)
+        return self._by_peer[peer].heard if peer is not None else 0
 
     def ended(self, fd: int) -> None:
         """The connection over that descriptor ended. What its peer sent before may still be read: it stays known

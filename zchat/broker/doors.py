@@ -8,8 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from msgspec import structs
-
 from zchat import errors
 from zchat.broker.turn import Turn
 from zchat.store.base import Block, Membership, Record, Sanction, Terms
@@ -122,7 +120,7 @@ class Doors:
 
     def change(self, room: str, **changes: object) -> None:
         """Things are otherwise in a room from now on; see `Terms`."""
-        self._keep(structs.replace(self.terms(room), **changes))
+        self._keep(self.terms(room).changed(**changes))
 
     def wait(self, room: str, person: bytes) -> float:
         """Notes that somebody speaks in a room; or says how many seconds to wait before, if it is slow."""

@@ -1,7 +1,8 @@
 """Finds connections over which very much came that was never shown: a message of endless parts.
 
 libzmq shows a message once its last part has come. What it holds until then shows nowhere but in the memory of the
-process, and in what the kernel counted for the connection. So if the memory grew, all connections are looked at.
+process, and in what the kernel counted for the connection. So if the memory grew, connections are looked at: soon those
+that have no session, which send little, and all of them at more.
 """
 
 from __future__ import annotations
@@ -13,13 +14,33 @@ import sys
 from collections.abc import Callable, Mapping
 
 GROWTH = 8 * 1024 * 1024
-"""Bytes by which the process has to grow before connections are looked at."""
+"""Bytes by which the process has to grow before all connections are looked at."""
+
+STRANGERS_GROWTH = 2 * 1024 * 1024
+"""Bytes by which it has to grow before those are looked at that have no session."""
 
 STRANGERS_LIMIT = 256 * 1024
 """Bytes that may have come without having been shown over a connection that has no session."""
 
 _BYTES_RECEIVED = 128  # where it is in struct tcp_info of linux/tcp.h
 _SIZE = _BYTES_RECEIVED + 8
+_ESTABLISHED = 1  # of the states that its first byte tells
+
+
+class _Level:
+    """What has to be risen above by so many bytes."""
+
+    def __init__(self, step: int, now: int) -> None:
+        self._step = step
+        self._least = now
+
+    def passed(self, now: int) -> bool:
+        """Whether it was; from then on, what is now counts."""
+        if now < self._least + self._step:
+            self._least = min(self._least, now)
+            return False
+        self._least = now
+        return True
 
 
 class Inflow:
@@ -33,7 +54,8 @@ class Inflow:
         self.limit = limit
         self._statm = os.open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC) if sys.platform == "linux" else -1
         self._page = os.sysconf("SC_PAGE_SIZE")
-        self._least = self._resident()
+        self._all = _Level(GROWTH, self._resident())
+        self._strangers = _Level(STRANGERS_GROWTH, self._resident())
 
     def _resident(self) -> int:
         """Bytes of memory that the process has."""
@@ -42,13 +64,12 @@ class Inflow:
         return int(os.pread(self._statm, 128, 0).split()[1]) * self._page
 
     def grew(self) -> bool:
-        """Whether the process has grown since connections were looked at last."""
-        now = self._resident()
-        if now < self._least + GROWTH:
-            self._least = min(self._least, now)
-            return False
-        self._least = now
-        return True
+        """Whether the process has grown since all connections were looked at last."""
+        return self._all.passed(self._resident())
+
+    def grew_little(self) -> bool:
+        """Whether it has grown since those without a session were looked at last."""
+        return self._strangers.passed(self._resident())
 
     def excessive(self, heard: Mapping[int, int], known: Callable[[int], bool]) -> list[int]:
         """Over which descriptors far more came than was shown.
@@ -70,14 +91,27 @@ class Inflow:
 
 def _received(fd: int) -> int:
     """Bytes that came over a connection since it was made; 0 if that is not to be had."""
+    info = _info(fd)
+    return int(struct.unpack_from("=Q", info, _BYTES_RECEIVED)[0]) if len(info) >= _SIZE else 0
+
+
+def is_over(fd: int) -> bool:
+    """Whether a connection is established no more, though there is a descriptor; False if that is not to be had."""
+    info = _info(fd)
+    return bool(info) and info[0] != _ESTABLISHED
+
+
+def _info(fd: int) -> bytes:
+    """What the kernel tells of a connection; empty if that is not to be had."""
+    if sys.platform != "linux":
+        return b""
     try:
         looked = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 0, fileno=fd)
     except OSError:
-        return 0
+        return b""
     try:
-        info = looked.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _SIZE)
+        return looked.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _SIZE)
     except OSError:
-        return 0
+        return b""
     finally:
         looked.detach()  # it is libzmq's
-    return int(struct.unpack_from("=Q", info, _BYTES_RECEIVED)[0]) if len(info) >= _SIZE else 0

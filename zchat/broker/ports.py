@@ -4,8 +4,15 @@ from __future__ import annotations
 
 import random
 
+from zchat.broker.inflow import is_over
 from zchat.broker.settings import Settings
 from zchat.broker.strangers import Known, Strangers
+
+STUCK = 256
+"""Connections that are over and whose descriptors libzmq keeps, at most; fewer if there may be few connections."""
+
+STUCK_FOR = 5.0
+"""Seconds after which what is over is not just about to be let go of."""
 
 
 class Port:
@@ -23,11 +30,18 @@ class Port:
         self.open: set[int] = set()
         self._settings = settings
         self._strangers = Strangers(settings.max_strangers, known, random.randrange)
+        self._over: set[int] = set()  # those that were over at the last look
+        self._look_at = 0.0
 
     def go_by(self, settings: Settings) -> None:
         """Other bounds hold from now on."""
         self._settings = settings
         self._strangers.most = settings.max_strangers
+
+    @property
+    def strangers(self) -> Strangers:
+        """Those that have no session yet, as far as was looked at."""
+        return self._strangers
 
     def accepted(self, fd: int, clock: float) -> None:
         """A connection began."""
@@ -50,3 +64,19 @@ class Port:
     def late(self, clock: float) -> list[int]:
         """Which have not said hello in time."""
         return self._strangers.late(clock)
+
+    def stuck(self, known: int, clock: float) -> bool:
+        """Whether too many connections are over whose descriptors libzmq does not let go of.
+
+        Args:
+            known: how many sessions there are: only if there are far more connections, they are looked at.
+        """
+        most = min(STUCK, self._settings.max_connections // 4)
+        if len(self.open) - len(self._strangers) - known <= most:
+            self._over.clear()
+            return False
+        if clock < self._look_at:
+            return False
+        self._look_at = clock + STUCK_FOR
+        before, self._over = self._over, {fd for fd in self.open if is_over(fd)}
+        return len(before & self._over) > most

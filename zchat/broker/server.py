@@ -11,7 +11,7 @@ import secrets
 import select
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import zmq
@@ -49,6 +49,9 @@ as much memory.
 
 LOOK = 0.25
 """Seconds between two looks at connections which nobody vouches for, and at what came without having been shown."""
+
+GLANCE = 0.005
+"""Seconds between two looks at whether the process grows, while there are connections which nobody vouches for."""
 
 TIDY_AGAIN = 5.0
 """Seconds until the store is asked again to tidy up what it could not."""
@@ -93,7 +96,7 @@ class Server:
         self._requests_port = Port(settings, self._has_session)
         self._rooms_port = Port(settings, self._has_fence)
         self._inflow = Inflow(settings.credit * settings.text_limit + DRAIN)
-        self._look_at = 0.0
+        self._look_at = self._glance_at = 0.0
         self._watched: dict[int, Watcher] = {}
         self._urgent = select.poll()  # what is watched, and nothing else
         self._given: deque[Input] = deque()
@@ -183,7 +186,7 @@ class Server:
         pressing = self._given or self._connections.ending
         now = time.monotonic()
         wait = min(self.hub.wait(), max(min(self._tidy_at, self._look_at) - now, 0.0), most)
-        ready: dict[Any, int] = dict(self._poller.poll(0 if pressing or not wait else int(wait * 1000) + 1))
+        ready = self._poll(0.0 if pressing else wait)
         inputs: list[Input] = []
         if not self._monitors.isdisjoint(ready):
             self._drain_monitors()
@@ -205,6 +208,19 @@ class Server:
         self._tidy(idle=not ready)
         if self._look_at <= time.monotonic():
             self._look()
+
+    def _poll(self, wait: float) -> dict[Any, int]:
+        """Waits so many seconds for something to do."""
+        until = time.monotonic() + wait
+        while True:
+            left = until - time.monotonic()
+            strangers = bool(self._requests_port.strangers or self._rooms_port.strangers)
+            soon = min(left, GLANCE) if strangers else left
+            ready: dict[Any, int] = dict(self._poller.poll(int(soon * 1000) + 1 if left > 0 else 0))
+            if strangers:
+                self._glance()
+            if ready or soon >= left:
+                return ready
 
     def _wait_for_crowds(self) -> None:
         wait = self._pace.until - time.monotonic()
@@ -333,6 +349,10 @@ class Server:
                 elif event == zmq.EVENT_DISCONNECTED:
                     port.ended(value)
                     ended(value)
+                elif event == zmq.EVENT_LISTENING:  # anew: all that there were ended with that, and nobody says so
+                    for fd in list(port.open):
+                        port.ended(fd)
+                        ended(fd)
                 else:
                     log.info("a connection ended before it spoke ZeroMQ, or without a key that it needs")
             for fd in port.crowded():
@@ -384,12 +404,33 @@ class Server:
             for fd in port.late(clock):
                 log.info("cut %s: it said no hello in time", cut(fd))
         if self._inflow.grew():
-            for port, heard, known in (
-                (self._requests_port, self._connections.heard(), self._has_session),
-                (self._rooms_port, self._subscribers.heard(), self._has_fence),
-            ):
-                for fd in self._inflow.excessive({fd: heard.get(fd, 0) for fd in port.open}, known):
-                    log.warning("cut %s: it sends a message that does not end", cut(fd))
+            self._cut_endless(self._requests_port.open, self._rooms_port.open)
+        if not self._sockets.renewed or self._requests_port.stuck(len(self.hub.sessions), clock):
+            self._renew()
+
+    def _glance(self) -> None:
+        """Cuts who has no session and sends what never ends."""
+        now = time.monotonic()
+        if now >= self._glance_at:
+            if self._inflow.grew_little():
+                self._cut_endless(list(self._requests_port.strangers), list(self._rooms_port.strangers))
+            self._glance_at = now + max(GLANCE, 10 * (time.monotonic() - now))
+
+    def _cut_endless(self, requests: Iterable[int], rooms: Iterable[int]) -> None:
+        for some, heard, known in (
+            (requests, self._connections.heard, self._has_session),
+            (rooms, self._subscribers.heard, self._has_fence),
+        ):
+            for fd in self._inflow.excessive({fd: heard(fd) for fd in some}, known):
+                log.warning("cut %s: it sends a message that does not end", cut(fd))
+
+    def _renew(self) -> None:
+        """Takes the port for requests anew: of a connection whose routing id another one took over, libzmq lets go in
+        no other way. Everybody connects again, and resumes.
+        """
+        if self._sockets.renewed:
+            log.warning("took the port for requests anew: too many connections claimed each other's routing id")
+        self._sockets.renew()
 
     # The turn ---------------------------------------------------------------------------------------------------------
 
@@ -434,8 +475,14 @@ class Server:
             self._pace.told(times, time.monotonic())
         for lookup in effects.lookups:
             effects.reply(lookup.peer, self._look_up(lookup))
+        alike: dict[int, list[bytes]] = {}  # what goes to many is put into frames once
         for peer, items in effects.replies.items():
-            self._send(peer, codec.encode_replies(stamp, items))
+            frames = alike.get(id(items[0])) if len(items) == 1 else None
+            if frames is None:
+                frames = codec.encode_replies(stamp, items)
+                if len(items) == 1:
+                    alike[id(items[0])] = frames
+            self._send(peer, frames)
         for line in effects.log:
             address = self._connections.address(line.peer)
             log.log(line.level, "%s%s", printable(line.text), f" from {address}" if address else "")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import select
 import struct
 import sys
 import time
@@ -23,11 +24,18 @@ ZERO_COPY_RECV = 10
 RETRY = 0.25
 """Seconds between two tries of --bind-wait."""
 
+RENEWAL = 0.5
+"""Seconds for which a port that was let go of is waited for at once."""
+
 SUBSCRIPTION = 1024
 """Bytes of a frame to the PUB port at most: a topic has some 260."""
 
 _MONITORED = (
-    zmq.EVENT_ACCEPTED | zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
+    zmq.EVENT_LISTENING
+    | zmq.EVENT_ACCEPTED
+    | zmq.EVENT_DISCONNECTED
+    | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.EVENT_HANDSHAKE_FAILED_AUTH
 )
 
 
@@ -51,6 +59,27 @@ class Sockets:
     address: Address
     pub_port: int
     zap: Zap | None = None
+    _requests: str = ""  # where the router is to listen again, while it does not
+
+    @property
+    def renewed(self) -> bool:
+        """Whether the port for requests is taken, as far as `renew` had to do with it."""
+        return not self._requests
+
+    def renew(self) -> None:
+        """Takes the port for requests anew, which ends all connections to it. To be called again until `renewed`."""
+        if not self._requests:
+            endpoint: Any = self.router.get(zmq.LAST_ENDPOINT)
+            self._requests = endpoint.rstrip(b"\0").decode()
+            self.router.unbind(self._requests)
+        deadline = time.monotonic() + RENEWAL
+        while self._requests and time.monotonic() < deadline:
+            try:
+                self.router.bind(self._requests)
+            except zmq.ZMQError:
+                select.select([], [], [], 0.001)  # the I/O thread is about to close it
+            else:
+                self._requests = ""
 
     def close(self, linger: int) -> None:
         """Closes all; what is under way has `linger` milliseconds."""
@@ -199,7 +228,8 @@ def _router(ctx: zmq.Context[zmq.Socket[bytes]], secret: bytes | None) -> zmq.So
     router = _common(ctx.socket(zmq.ROUTER), REQUESTS, secret)
     router.router_mandatory = True
     # Without it, a connection that claims an id that is taken is kept for ever once it has ended (libzmq 4.3.5), 6 KiB
-    # each. Nobody can take another's place, for whoever has an id that can be guessed is cut.
+    # each. Nobody can take another's place, for whoever has an id that can be guessed is cut. With it, the connection
+    # that loses its id is kept together with its descriptor, if it goes on to send: see `renew`.
     router.router_handover = True
     router.sndhwm = 64  # a peer that never reads pins no more than that; it is cut, its session kept
     return router

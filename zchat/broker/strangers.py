@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from heapq import heapify, heappop, heappush
 
 Known = Callable[[int], bool]
@@ -28,6 +28,9 @@ class Strangers:
 
     def __len__(self) -> int:
         return len(self._until)
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._until)
 
     def came(self, fd: int, until: float) -> None:
         """A connection has no session; it has time until then, in seconds of the clock that `late` is told."""

@@ -95,9 +95,10 @@ class Subscribers:
         """The connections of a key."""
         return set(self._by_key.get(key, ()))
 
-    def heard(self) -> dict[int, int]:
-        """Bytes of what came, by descriptor."""
-        return {fd: one.heard for fd, one in self._by_fd.items()}
+    def heard(self, fd: int) -> int:
+        """Bytes of what came over a descriptor."""
+        one = self._by_fd.get(fd)
+        return one.heard if one is not None else 0
 
     def begun(self, fd: int) -> None:
         """Another connection has that descriptor from now on."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from zchat.errors import QuotaReached
 from zchat.messages import Ack, Acted, Deleted, Edited, Event, Message, Refused, Send, Stamp, Value
@@ -287,6 +287,10 @@ class Terms(Value, frozen=True, tag="terms"):
     readonly: bool = False
     slow: int = 0
     pins: tuple[int, ...] = ()
+
+    def changed(self, **changes: object) -> Terms:
+        """The same but for some fields."""
+        return structs.replace(self, **changes)
 
 
 class Block(Value, frozen=True, tag="block"):
