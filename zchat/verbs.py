@@ -426,12 +426,14 @@ def meant(word: str, table: Iterable[str]) -> str:
     return next(iter(difflib.get_close_matches(word[:40], table, 1)), "")
 
 
-def guide(table: Mapping[str, Verb], word: str = "", *, moderating: bool = False) -> list[str]:
+def guide(table: Mapping[str, Verb], word: str = "", *, moderating: bool | None = None) -> list[str]:
     """The lines of the help.
 
     Args:
         word: the command that it is about; empty for all.
-        moderating: of all only what moderators do, else only what everybody does.
+        moderating: of all only what moderators do, or only what everybody does; None for both.
     """
-    rows = [find(word, table)] if word else [row for row in table.values() if (row.rank > Rank.MEMBER) is moderating]
+    rows = [find(word, table)] if word else table.values()
+    if not word and moderating is not None:
+        rows = [row for row in rows if (row.rank > Rank.MEMBER) is moderating]
     return [f"{f'/{row.name} {row.usage}':<30} {row.does}" for row in rows]

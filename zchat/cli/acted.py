@@ -43,6 +43,10 @@ def phrase(act: Acted) -> str:
             return f"{who} reacted {text} to {target}"
         case "unreact":
             return f"{who} took {text} back from {target}"
+        case "leave":
+            return f"{who} left the room for good"
+        case "bot":
+            return f"{who} answers for the bot {whom}"
         case "announce":
             return f"{who} announced{why}"
         case "drain":

@@ -31,9 +31,9 @@ def command(
 ) -> None:
     """Does something in a room: what moderators do, and everybody may. Ends with 0 once it is done.
 
-    VERB is create, topic, invite, kick, ban, unban, mute, unmute, op, deop, readonly, slow, pin, unpin, react or unreact,
-    with the same words as in a chat: zchat do lobby ban bob --for 1h spam. Prints how things are: topic without words,
-    and bans.
+    VERB is create, topic, invite, kick, ban, unban, mute, unmute, op, deop, readonly, slow, pin, unpin, react or
+    unreact, with the same words as in a chat: zchat do lobby ban bob --for 1h spam. How things are print topic without
+    words, and bans.
     """
     from zchat import verbs
 
