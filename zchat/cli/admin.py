@@ -1,4 +1,4 @@
-"""`zchat admin`: what those do who run a broker, or moderate all of it. Its commands are made from the table of verbs."""
+"""`zchat admin`: what those do who run a broker, or moderate all of it; its commands come from the table of verbs."""
 
 from __future__ import annotations
 
@@ -154,33 +154,18 @@ def _audited(client: Client, since: int, most: int) -> list[Acted]:
     from zchat.messages import Page, Read
 
     try:
-        before = client.ask(partial(Read, room=verbs.AUDIT, after=0, limit=1), Page).head + 1
+        until = client.ask(partial(Read, room=verbs.AUDIT, after=0, limit=1), Page).head
     except errors.NoSuchRoom:
         raise errors.NotAllowed("the audit log is for owners and moderators of the broker") from None
     found: list[Acted] = []
-    while before > 1 and len(found) < most:
-        after = max(before - 1 - PAGE, 0)
-        page = _span(client, after, before)
+    while until > 0 and len(found) < most:
+        after = max(until - PAGE, 0)
+        page = acts(client, verbs.AUDIT, after, until)
         found = [act for act in page if act.ms >= since] + found
         if not page or page[0].ms < since:
             break
-        before = after + 1
+        until = after
     return found[-most:]
-
-
-def _span(client: Client, after: int, before: int) -> list[Acted]:
-    """The lines between two numbers: the broker gives as many at a time as fit into an answer."""
-    from zchat.messages import Acted, Page, Read
-
-    found: list[Acted] = []
-    while after < before - 1:
-        page = client.ask(partial(Read, room=verbs.AUDIT, after=after, limit=before - 1 - after), Page)
-        last = page.events[-1].seq if page.events else 0
-        if last <= after:
-            break
-        after = last
-        found += [event for event in page.events if isinstance(event, Acted) and event.seq < before]
-    return found
 
 
 COMMANDS: dict[str, Callable[..., None]] = {

@@ -260,7 +260,7 @@ class Chat:
                 self._show(acted.acted_line(event, self._label(event.room)), event)
             case heard.Removed():
                 self._removed(event)
-            case heard.Added() if event.room.startswith(names.PRIVATE) and event.room not in self.rooms:
+            case heard.Added() if event.room.startswith(names.PRIVATE) and not self._holding:  # else made just now
                 self.note(f"you were let into {printable(event.room)}: /join {printable(event.room)} to speak there")
             case heard.Missed():
                 self._missed.add(event.room)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from zchat.client import events as heard
 from zchat.messages import LATEST_MS, Hit, Message
-from zchat.names import is_bot
+from zchat.names import PRIVATE, is_bot
 from zchat.text import block, json_text, printable
 
 _LATEST_MS = LATEST_MS - 24 * 3600 * 1000  # in any zone
@@ -108,6 +108,16 @@ def deleted_line(event: heard.Deleted, room: str = "") -> str:
     deletion = event.deletion
     who = f"{where(event.room, room, mine=event.mine)}{printable(deletion.name)}"
     return f"{clock(deletion.ms)} {who} deleted #{deletion.target}"
+
+
+def label(room: str, asked: str) -> str:
+    """What a room is to be called.
+
+    Args:
+        room: as the broker answered: of a private one that is its id.
+        asked: as it was asked for.
+    """
+    return asked if asked[:1] in ("@", PRIVATE) else room
 
 
 def where(label: str, room: str, *, mine: bool) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from zchat import errors, messages, verbs
 from zchat.cli import doors, output
+from zchat.cli.output import label
 from zchat.client.questions import link_text
 from zchat.text import printable
 
@@ -36,11 +37,11 @@ def _who(chat: Chat, given: Given) -> None:
     def told(people: messages.People) -> None:
         names = ", ".join(printable(name) for name in people.names)
         more = f" and {people.count - len(people.names)} more" if people.more else ""
-        where = given.room or chat.room if people.room else ""  # a private room answers by its id
-        label = where if where and where.startswith("+") else people.room
-        chat.note(f"in {printable(label) or 'all rooms'}: {names or 'nobody'}{more}")
+        where = label(people.room, asked) if people.room else "all rooms"
+        chat.note(f"in {printable(where)}: {names or 'nobody'}{more}")
 
-    chat.ask(partial(messages.Who, room=given.room or chat.room or ""), told)
+    asked = given.room or chat.room or ""
+    chat.ask(partial(messages.Who, room=asked), told)
 
 
 def _rooms(chat: Chat, _: Given) -> None:
