@@ -477,8 +477,8 @@ class Server:
             effects.reply(lookup.peer, self._look_up(lookup))
         alike: dict[int, list[bytes]] = {}  # what goes to many is put into frames once
         for peer, items in effects.replies.items():
-            frames = alike.get(id(items[0])) if len(items) == 1 else None
-            if frames is None:
+            frames = alike.get(id(items[0]), []) if len(items) == 1 else []
+            if not frames:
                 frames = codec.encode_replies(stamp, items)
                 if len(items) == 1:
                     alike[id(items[0])] = frames
