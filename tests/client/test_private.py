@@ -62,11 +62,11 @@ def page(asked: Read | History, *seqs: int, head: int) -> Page:
     return Page(asked.q, asked.room, 1, head, tuple(said(seq) for seq in seqs), False)
 
 
-def enters(talk: Playing, head: int = 4, name: str = "+plans", **given: str) -> None:
+def enters(talk: Playing, head: int = 4, name: str = "+plans") -> None:
     """The broker answers the join."""
     join = talk.asks_one(Join)
     assert join.room in (name, "@1d")
-    talk.reply(Joined(join.q, "@1d", head, 1, 1, ("ann",), None, **given))
+    talk.reply(Joined(join.q, "@1d", head, 1, 1, ("ann",)))
 
 
 @pytest.fixture(name="member")
@@ -206,6 +206,7 @@ def test_of_being_let_in_while_away_one_is_told(there: Playing) -> None:
 @pytest.mark.parametrize("verb", ["kick", "ban"])
 def test_who_was_sent_out_hears_nothing_any_more(plans: Playing, verb: str) -> None:
     plans.session.send("+plans", "hm", action=False, now=plans.now)
+    plans.asks(Send(1, "+plans", "hm"))
     plans.reply(
         Private("@1d", "+plans", (said(5),)),
         Removed("@1d", verb, "bob", 60, "spam"),
@@ -575,8 +576,8 @@ def test_a_read_that_is_asked_for_holds_up_no_room(inside: Playing) -> None:
 
 @pytest.mark.parametrize("field", ["verb", "name"])
 def test_what_is_far_too_long_is_not_asked(there: Playing, field: str) -> None:
-    given = {"verb": "ban", "name": "bob", field: "x" * (NAME_LIMIT + 1)}
-    q = there.session.ask(lambda n: Admin(n, **given))
+    long = "x" * (NAME_LIMIT + 1)
+    q = there.session.ask(partial(Admin, verb=long) if field == "verb" else partial(Admin, verb="ban", name=long))
     assert isinstance(there.session.answers[q], errors.NameInvalid)
     q = there.session.ask(partial(Admin, verb="announce", text="x" * 101))
     assert isinstance(there.session.answers[q], errors.TooLong)
