@@ -1,11 +1,16 @@
-"""The operator's prompt: what is typed on the broker's terminal, everybody reads; `exit` stops the broker."""
+"""The operator's prompt: what is typed on the broker's terminal, everybody reads; `exit` stops the broker.
+
+A line that begins with a slash is an order, a word of `verbs.CONSOLE`; with two, a line that begins with one.
+"""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from zchat.broker.inputs import Announce, Input, Shutdown
+from zchat import errors, verbs
+from zchat.broker.inputs import Announce, Input, Ordered, Shutdown
 
 LINE = 16 * 1024
 """Bytes of a line at most; what is beyond is a line of its own."""
@@ -19,12 +24,16 @@ class Console:
 
     Args:
         fd: where the operator types; a pipe or a terminal.
+        tell: takes lines for the operator, which it must make harmless.
+        audit: gives the last lines of the audit log.
 
     Attributes:
         closed: whether its input has ended; that closes the console, not the broker.
     """
 
     fd: int
+    tell: Callable[[list[str]], None]
+    audit: Callable[[], list[str]]
     closed: bool = False
     _rest: bytes = field(default=b"", init=False)
 
@@ -54,9 +63,27 @@ class Console:
         *lines, self._rest = self._rest.split(b"\n")
         if len(self._rest) > LINE:
             lines, self._rest = [*lines, self._rest], b""
-        return [_input(line) for line in lines if line.strip()]
+        found = [self._input(line) for line in lines if line.strip()]
+        return [one for one in found if one is not None]
 
+    def _input(self, line: bytes) -> Input | None:
+        """What a line wants; None if it is done already."""
+        text = line.decode(errors="replace").strip()[:LINE]
+        if text.lower() in ("exit", "quit", "/exit", "/quit"):
+            return Shutdown(GOODBYE)
+        if text.startswith("//"):
+            return Announce(text[1:])
+        return self._order(text) if text.startswith("/") else Announce(text)
 
-def _input(line: bytes) -> Input:
-    text = line.decode(errors="replace").strip()
-    return Shutdown(GOODBYE) if text.lower() in ("exit", "quit") else Announce(text[:LINE])
+    def _order(self, text: str) -> Input | None:
+        try:
+            verb, given = verbs.typed(text, verbs.CONSOLE)
+            if verb.name == "help":
+                self.tell([*verbs.guide(verbs.CONSOLE, given.text), "anything else is said to everybody; exit stops"])
+            elif verb.name == "audit":
+                self.tell(self.audit())
+            else:
+                return Ordered(verb.name, given.name, given.seconds, given.text)
+        except errors.UnknownWord as error:
+            self.tell([str(error)])
+        return None

@@ -31,10 +31,11 @@ from zchat.broker.settings import Settings
 from zchat.broker.sockets import Sockets, monitored
 from zchat.broker.subscribers import Subscribers
 from zchat.broker.zap import REQUESTS
-from zchat.messages import Failed, Message, Reply, Request
+from zchat.messages import Event, Failed, Message, Reply, Request
 from zchat.store import apart
 from zchat.store.base import Greeted, Quotas, Store, Work
 from zchat.text import printable
+from zchat.verbs import AUDIT
 
 DRAIN = 1024 * 1024
 """Bytes taken from one socket in one turn, or little more: the others' turn comes too."""
@@ -56,6 +57,9 @@ GLANCE = 0.005
 TIDY_AGAIN = 5.0
 """Seconds until the store is asked again to tidy up what it could not."""
 
+AUDIT_SIZE = 1 << 20
+"""Bytes of the audit log that the operator is shown at a time."""
+
 # As plain numbers: combining flags takes longer than sending.
 _NOBLOCK, _MORE = int(zmq.NOBLOCK), int(zmq.NOBLOCK | zmq.SNDMORE)
 
@@ -73,6 +77,7 @@ class Server:
         sockets: the bound pair; the server closes it.
         said: called with room and message for everything said in public; None for nothing.
         entrance: to whom it is open, if the sockets speak CURVE; else None.
+        console: takes lines for the operator, which it must make harmless.
     """
 
     def __init__(
@@ -82,6 +87,7 @@ class Server:
         sockets: Sockets,
         said: Callable[[str, Message], None] | None = None,
         entrance: Entrance | None = None,
+        console: Callable[[list[str]], None] | None = None,
     ) -> None:
         door, records = (None, ()) if entrance is None else (entrance.door, store.records())
         fresh = tuple if entrance is None else entrance.take
@@ -91,6 +97,7 @@ class Server:
         self._sockets = sockets
         self._said = said
         self._entrance = entrance
+        self._console = console
         self._connections = Connections()
         self._subscribers = Subscribers(TOPIC * settings.max_rooms_joined, 2 * settings.max_sessions_person)
         self._requests_port = Port(settings, self._has_session)
@@ -128,6 +135,13 @@ class Server:
     def give(self, item: Input) -> None:
         """Hands the next turn an input. May be called from a signal handler."""
         self._given.append(item)
+
+    def audit(self, limit: int) -> Sequence[Event]:
+        """The last lines of the audit log, so many at most."""
+        room = self.hub.rooms.by_name.get(AUDIT)
+        if room is None:
+            return ()
+        return self._store.read(AUDIT, max(room.head - limit, 0), limit, AUDIT_SIZE).events
 
     def reload(self, settings: Settings, keep_days: float | None, keep_messages: int | None) -> list[str]:
         """Goes by other settings from now on.
@@ -497,6 +511,8 @@ class Server:
                 self._entrance.used(link)
             for invite in effects.given:
                 self._entrance.kept(invite)
+        if self._console is not None and effects.console:
+            self._console(effects.console)
         if self._said is not None:
             for room, publication in effects.published.items():
                 for event in map(codec.decode_event, publication.events):

@@ -15,6 +15,7 @@ from zchat.cli.exits import FAILURE, OK, USAGE
 from zchat.cli.options import Data
 
 if TYPE_CHECKING:
+    from zchat.broker.server import Server
     from zchat.cli.plan import Plan, Wanted
     from zchat.messages import Message
     from zchat.store.base import Store
@@ -137,7 +138,7 @@ def command(
         bool, typer.Option("--check-config", help="Only say whether all this could be followed.")
     ] = False,
 ) -> int:
-    """Runs a broker until exit, Ctrl-C or SIGTERM. What is typed is told to everybody."""
+    """Runs a broker until exit, Ctrl-C or SIGTERM. What is typed is told to everybody; /help says what else may be."""
     from zchat.cli.output import out, say
     from zchat.cli.plan import Wanted
     from zchat.errors import ZchatError
@@ -193,11 +194,12 @@ def _broker(wanted: Wanted, plan: Plan) -> int:
                 at = door(access, bound.address, keys.public)
                 entrance = Entrance(at, access.keys, plan.folder or access.keys)
             show = _show if (sys.stdout.isatty() if plan.show_chat is None else plan.show_chat) else None
-            server = Server(replace(settings, pub_port=bound.pub_port), store, bound, show, entrance)
+            server = Server(replace(settings, pub_port=bound.pub_port), store, bound, show, entrance, _tell)
         except BaseException:
             bound.close(0)
             raise
-        service = Service(server, wanted, plan, Console(sys.stdin.fileno()) if plan.console else None, notifier)
+        console = Console(sys.stdin.fileno(), _tell, lambda: _audit(server)) if plan.console else None
+        service = Service(server, wanted, plan, console, notifier)
         try:
             service.heed_signals()
             out(f"zchat broker listening on {bound.address}")
@@ -232,6 +234,34 @@ def _store(plan: Plan) -> Store:
     rooms, messages = store.counts()
     say(f"{counted(rooms, 'room')} with {counted(messages, 'message')} in {plan.folder}")
     return store
+
+
+AUDIT = 20
+"""Lines of the audit log that the operator is shown."""
+
+
+def _tell(lines: list[str]) -> None:
+    """Lines for the operator, who gave an order."""
+    from zchat.text import printable
+
+    try:
+        sys.stdout.write("".join(f"-- {printable(line)}\n" for line in lines))
+        sys.stdout.flush()
+    except OSError:
+        pass  # as with what is said
+
+
+def _audit(server: Server) -> list[str]:
+    """The last lines of the audit log."""
+    from zchat.cli.acted import audit_line
+    from zchat.errors import ZchatError
+    from zchat.messages import Acted
+
+    try:
+        lines = [audit_line(event) for event in server.audit(AUDIT) if isinstance(event, Acted)]
+    except ZchatError as error:
+        return [str(error)]
+    return lines or ["nothing was done yet"]
 
 
 def _show(room: str, message: Message) -> None:

@@ -1,25 +1,22 @@
-"""What a person types and sees in `zchat join`: commands to requests, events to lines. It neither reads nor prints."""
+"""What a person hears in `zchat join`, as lines, and where they are. It neither reads nor prints.
+
+What the words mean that are typed is in `words`.
+"""
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from zchat import errors, messages
-from zchat.cli import output
+from zchat import errors, messages, names, verbs
+from zchat.cli import acted, output, words
 from zchat.client import events as heard
-from zchat.client.questions import link_text
 from zchat.text import printable
 
 if TYPE_CHECKING:
     from zchat.client.sync import Client
-
-AROUND = 20
-"""Messages that /history shows."""
 
 
 class Line(NamedTuple):
@@ -29,18 +26,16 @@ class Line(NamedTuple):
     data: bool = False
 
 
-class Command(NamedTuple):
-    """A row of the table of slash commands.
+class Pending(NamedTuple):
+    """Something said or done, of which it is not known what became of it.
 
     Attributes:
-        usage: the arguments, as the help shows them; in capitals those that must be there.
-        help: what it does.
-        run: the handler: gets the rest of the line.
+        refused: what stands before the reason if it is refused, and after it.
+        then: what follows once it is stored.
     """
 
-    usage: str
-    help: str
-    run: Callable[[Chat, str], None]
+    refused: tuple[str, str]
+    then: Callable[[], None] | None = None
 
 
 @dataclass
@@ -68,7 +63,8 @@ class Chat:
     failures: list[errors.ZchatError] = field(default_factory=list)
     _typed: deque[str] = field(default_factory=deque)  # not yet looked at
     _entering: set[str] = field(default_factory=set)  # what is said before we are in would not come back to us
-    _said: dict[int, str] = field(default_factory=dict)  # by ticket
+    _said: dict[int, Pending] = field(default_factory=dict)  # by ticket
+    _holding: set[int] = field(default_factory=set)  # tickets of what must be done before anything else is
     _asked: dict[int, Callable[[Any], None]] = field(default_factory=dict)
     _unheard: set[tuple[str, int]] = field(default_factory=set)  # own messages that are stored, and not back yet
     _heard: set[tuple[str, int]] = field(default_factory=set)  # own messages that came back before their ack
@@ -115,45 +111,105 @@ class Chat:
 
     def _look(self) -> None:
         """Does what was typed, as far as it can be done now."""
-        while self._typed and not self.over and not self._entering and self.client.session.sendable:
+        while self._typed and self._ready:
             text = self._typed.popleft()
             if _leaves(text):
                 self.over = True
                 self._typed.clear()
             elif text.startswith("//"):
-                self._say(text[1:])
+                self._speak(text[1:])
             elif text.startswith("/"):
                 self._command(text)
             elif text.strip():
-                self._say(text)
+                self._speak(text)
+
+    @property
+    def _ready(self) -> bool:
+        """Whether what is typed next may be done now."""
+        return not (self.over or self._entering or self._holding) and self.client.session.sendable
+
+    def _speak(self, text: str) -> None:
+        try:
+            self.say(text)
+        except errors.NotAllowed as error:
+            self.fail(error)
 
     def _command(self, text: str) -> None:
-        verb, _, rest = text[1:].partition(" ")
-        command = COMMANDS.get(verb.lower())
-        rest = rest.strip()
-        if command is None:
-            known = ", ".join(f"/{name}" for name in COMMANDS)
-            self._fail(errors.UnknownWord(f"unknown command /{verb}: there are {known} (// says a line with a slash)"))
-        elif len(rest.split()) < sum(word.isupper() for word in command.usage.split()):
-            self._fail(errors.UnknownWord(f"write it as /{verb} {command.usage}"))
-        else:
-            command.run(self, rest)
+        try:
+            verb, given = verbs.typed(text, verbs.WORDS)
+            words.HANDLERS[verb.name](self, given)
+        except errors.Refusal as error:
+            self.fail(error)
 
-    def _say(self, text: str, *, room: str | None = None, action: bool = False) -> None:
-        room = room or self.room
-        if room is None:
-            self._fail(errors.NotAllowed("you are in no room: /join one"))
-        else:
-            self._said[self.client.post(room, text, action=action)] = text
-            if not self.client.session.open:
-                self.note(f"not connected; to be said when we are: {printable(text)}")
+    # What the words do ------------------------------------------------------------------------------------------------
 
-    def _ask(self, make: Callable[[int], messages.Request], then: Callable[[Any], None]) -> None:
+    @property
+    def here(self) -> str:
+        """The current room.
+
+        Raises:
+            errors.NotAllowed: all were left.
+        """
+        if self.room is None:
+            raise errors.NotAllowed("you are in no room: /join one")
+        return self.room
+
+    def say(self, text: str, *, room: str | None = None, action: bool = False, reply: int = 0) -> None:
+        """Says something, by default in the current room.
+
+        Raises:
+            errors.NotAllowed: there is none.
+        """
+        ticket = self.client.post(room or self.here, text, action=action, reply=reply)
+        self.await_outcome(ticket, "not said", text)
+        if not self.client.session.open:
+            self.note(f"not connected; to be said when we are: {printable(text)}")
+
+    def await_outcome(self, ticket: int, refused: str, text: str, then: Callable[[], None] | None = None) -> None:
+        """Something is under way.
+
+        Args:
+            refused: what it is to be called if it is refused.
+            text: it itself.
+            then: what follows once it is stored; what is typed next waits for it.
+        """
+        self._said[ticket] = Pending((refused, text[:40]), then)
+        if then is not None:
+            self._holding.add(ticket)
+
+    def ask(self, make: Callable[[int], messages.Request], then: Callable[[Any], None]) -> None:
+        """Asks the broker something.
+
+        Args:
+            then: takes the answer.
+        """
         self._asked[self.client.session.ask(make)] = then
 
-    def _fail(self, error: errors.ZchatError) -> None:
+    def fail(self, error: errors.ZchatError) -> None:
+        """Something did not work out."""
         self.failures.append(error)
         self.note(printable(str(error)))
+
+    def leave(self) -> None:
+        """Leaves the current room, back to the previous.
+
+        Raises:
+            errors.NotAllowed: there is none.
+        """
+        left = self.here
+        self.rooms.pop()
+        self.client.leave(left)
+        self._forget(left)
+        self.note(f"you left {printable(left)}{self._back()}")
+
+    def _back(self) -> str:
+        """Says where one is after a room is gone."""
+        return f"; back in {printable(self.room)}" if self.room else ""
+
+    def _forget(self, room: str) -> None:
+        """Nothing of a room is to be waited for."""
+        self._entering = {name for name in self._entering if self._canonical(name) != room}
+        self._unheard = {key for key in self._unheard if key[0] != room}
 
     # What is heard ----------------------------------------------------------------------------------------------------
 
@@ -163,19 +219,23 @@ class Chat:
             self._hear(event)
         for ticket in list(self._said):
             outcome = self.client.outcome(ticket)
-            if isinstance(outcome, heard.Sent):
-                del self._said[ticket]
-                self._stored(outcome)
-            elif outcome is not None:
-                text = self._said.pop(ticket)
-                self._fail(type(outcome.error)(f"not said: {outcome.error}: {text[:40]}"))
+            if outcome is not None:
+                pending = self._said.pop(ticket)
+                self._holding.discard(ticket)
+                if isinstance(outcome, heard.NotSent):
+                    before, text = pending.refused
+                    self.fail(type(outcome.error)(f"{before}: {outcome.error}: {text}"))
+                else:
+                    self._stored(outcome)
+                    if pending.then is not None:
+                        pending.then()
         for q in list(self._asked):
             answer = self.client.session.answers.get(q)
             if answer is not None:
                 then = self._asked.pop(q)
                 self.client.session.forget(q)
                 if isinstance(answer, errors.ZchatError):
-                    self._fail(answer)
+                    self.fail(answer)
                 else:
                     then(answer)
         self._look()
@@ -196,6 +256,12 @@ class Chat:
                 self._show(output.edited_line(event, self._label(event.room)), event)
             case heard.Deleted():
                 self._show(output.deleted_line(event, self._label(event.room)), event)
+            case heard.Acted():
+                self._show(acted.acted_line(event, self._label(event.room)), event)
+            case heard.Removed():
+                self._removed(event)
+            case heard.Added() if event.room.startswith(names.PRIVATE) and not self._holding:  # else made just now
+                self.note(f"you were let into {printable(event.room)}: /join {printable(event.room)} to speak there")
             case heard.Missed():
                 self._missed.add(event.room)
                 self.note(self._about(event.room, output.missed_line(event)))
@@ -216,7 +282,7 @@ class Chat:
             case heard.NotEntered():
                 self._entering = {name for name in self._entering if name != event.room}
                 self.rooms = [name for name in self.rooms if name != event.room]
-                self._fail(event.error)
+                self.fail(event.error)
             case heard.Gap():
                 self.note(output.gap_line(event))
                 self._unheard.clear()
@@ -231,7 +297,7 @@ class Chat:
             case _:
                 pass
 
-    def _show(self, line: str, event: heard.Said | heard.Edited | heard.Deleted) -> None:
+    def _show(self, line: str, event: heard.Said | heard.Edited | heard.Deleted | heard.Acted) -> None:
         self.lines.append(Line(line, data=True))
         span = heard.numbers(event)
         if event.mine and not event.private and span is not None:
@@ -252,6 +318,15 @@ class Chat:
             self.note(f"you are in {room} with {', '.join(others)}" if others else f"you are in {room}, alone so far")
         else:
             self.note(f"you are in {room} with {max(event.count - 1, 0)} others")
+        if event.topic:
+            self.note(acted.topic_line(event.topic, event.topic_by, event.topic_ms))
+
+    def _removed(self, event: heard.Removed) -> None:
+        rooms = [name for name in self.rooms if self._canonical(name) != self._canonical(event.room)]
+        if event.verb != "leave" or rooms != self.rooms:  # who leaves by itself has been told
+            self.rooms, was = rooms, self.room
+            self._forget(self._canonical(event.room))
+            self.note(acted.removed_line(event) + (self._back() if self.room != was else ""))
 
     def _label(self, room: str) -> str:
         """How a room is named in a line: the current one goes without saying."""
@@ -260,158 +335,6 @@ class Chat:
     def _canonical(self, room: str) -> str:
         return self.client.session.room_names.get(room, room)
 
-    # The commands -----------------------------------------------------------------------------------------------------
-
-    def _help(self, _: str) -> None:
-        for name, command in COMMANDS.items():
-            self.note(f"{f'/{name} {command.usage}':<22} {command.help}")
-        self.note(f"{'//…':<22} says a line that begins with a slash")
-
-    def _who(self, room: str) -> None:
-        wanted = room or self.room or ""
-        self._ask(partial(messages.Who, room=wanted), self._people)
-
-    def _people(self, people: messages.People) -> None:
-        names = ", ".join(printable(name) for name in people.names)
-        more = f" and {people.count - len(people.names)} more" if people.more else ""
-        self.note(f"in {printable(people.room) or 'all rooms'}: {names or 'nobody'}{more}")
-
-    def _rooms(self, _: str) -> None:
-        self._ask(messages.Rooms, self._room_list)
-
-    def _room_list(self, listed: messages.RoomList) -> None:
-        for info in listed.rooms:
-            people = "1 person" if info.people == 1 else f"{info.people} people"
-            last = f", last at {output.moment(info.ms)}" if info.ms else ""
-            unread = f", {info.unread:,} unread" if info.unread else ""
-            self.note(f"{printable(info.room)}: {people}, {output.counted(info.head, 'message')}{last}{unread}")
-
-    def _join(self, room: str) -> None:
-        self.enter(room)
-
-    def _leave(self, _: str) -> None:
-        if not self.rooms:
-            self._fail(errors.NotAllowed("you are in no room: /join one"))
-            return
-        left = self.rooms.pop()
-        self.client.leave(left)
-        self.note(f"you left {printable(left)}" + (f"; back in {printable(self.rooms[-1])}" if self.rooms else ""))
-
-    def _msg(self, rest: str) -> None:
-        name, _, text = rest.partition(" ")
-        self._say(text.strip(), room=f"@{name.removeprefix('@')}")
-
-    def _me(self, rest: str) -> None:
-        self._say(rest, action=True)
-
-    def _edit(self, rest: str) -> None:
-        first, _, text = rest.partition(" ")
-        seq = _number(first) if text.strip() else None
-        room = self.room
-        if room is None:
-            self._fail(errors.NotAllowed("you are in no room: /join one"))
-        elif seq is None:
-            self._said[self.client.session.edit(room, rest, seq=0, now=time.monotonic())] = rest
-        else:
-            self._said[self.client.session.edit(room, text.strip(), seq=seq, now=time.monotonic())] = rest
-
-    def _delete(self, rest: str) -> None:
-        seq, room = _number(rest) if rest else 0, self.room
-        if room is None:
-            self._fail(errors.NotAllowed("you are in no room: /join one"))
-        elif seq is None:
-            self._fail(errors.UnknownWord("write it as /delete [NUMBER]; /history shows the numbers"))
-        else:
-            self._said[self.client.session.delete(room, seq=seq, now=time.monotonic())] = f"/delete {rest}"
-
-    def _search(self, words: str) -> None:
-        self._ask(partial(messages.Search, words=words, limit=10), self._found)
-
-    def _found(self, found: messages.Found) -> None:
-        for hit in found.hits:
-            self.note(output.hit_line(hit))
-        if not found.hits:
-            self.note("nothing was found")
-
-    def _history(self, rest: str) -> None:
-        seq, room = _number(rest) if rest else 0, self.room
-        if room is None:
-            self._fail(errors.NotAllowed("you are in no room: /join one"))
-        elif seq is None:
-            self._fail(errors.UnknownWord("write it as /history [NUMBER]: what was said around it"))
-        else:
-            after = max(seq - 1 - AROUND // 2, 0) if seq else None
-            self._ask(partial(messages.History, room=room, limit=AROUND, after=after), self._page)
-
-    def _page(self, page: messages.Page) -> None:
-        for event in page.events:
-            if isinstance(event, messages.Message):
-                self.note(output.history_line(event))
-
-    def _nick(self, name: str) -> None:
-        self._ask(partial(messages.Nick, name=name), lambda named: self.note(f"you are now {printable(named.name)}"))
-
-    def _link(self, rest: str) -> None:
-        words = rest.split()
-        uses = int(words.pop()) if words and _is_count(words[-1]) else 1
-        if len(words) > 1 or not uses:
-            self._fail(errors.UnknownWord("write it as /link [room] [uses]: where it leads, and how many it lets in"))
-        else:
-            room = words[0] if words else self.room or messages.LOBBY
-            self._ask(partial(messages.Link, room=room, uses=uses), self._linked)
-
-    def _linked(self, linked: messages.Linked) -> None:
-        try:
-            link = link_text(linked)
-        except errors.Refusal as error:
-            self._fail(error)
-        else:
-            self.note(f"who has this link gets in: {printable(link)}")
-
-    def _ping(self, _: str) -> None:
-        begin = time.monotonic()
-        self._ask(messages.Ping, lambda _: self.note(f"{(time.monotonic() - begin) * 1000:.1f} ms to the broker"))
-
-    def _tell(self, word: str, rest: str) -> None:
-        ask = partial(messages.Ask, word=word, utc=rest.lower() == "utc")
-        self._ask(ask, lambda told: self.note(printable(told.text)))
-
-    def _quit(self, _: str) -> None:
-        self.over = True
-
-
-def _is_count(text: str) -> bool:
-    return text.isascii() and text.isdigit() and len(text) < 10
-
-
-def _number(text: str) -> int | None:
-    """A message's number, as `12` or `#12`; None if it is none."""
-    digits = text.removeprefix("#")
-    return int(digits) if digits.isascii() and digits.isdigit() and len(digits) < 19 else None
-
 
 def _leaves(text: str) -> bool:
     return text.strip().lower() in ("quit", "exit", "/quit")
-
-
-COMMANDS: dict[str, Command] = {
-    "help": Command("", "shows this", Chat._help),
-    "who": Command("[room]", "who is here", Chat._who),
-    "rooms": Command("", "which rooms there are", Chat._rooms),
-    "join": Command("ROOM", "enters a room and makes it the current one", Chat._join),
-    "leave": Command("", "leaves the current room, back to the previous", Chat._leave),
-    "msg": Command("NAME TEXT", "says something to one person alone", Chat._msg),
-    "me": Command("TEXT", "says what you do", Chat._me),
-    "edit": Command("[number] TEXT", "says your last message, or that one, anew", Chat._edit),
-    "delete": Command("[number]", "takes your last message, or that one, back", Chat._delete),
-    "history": Command("[number]", "the last messages, or those around one, with their numbers", Chat._history),
-    "search": Command("WORDS", "looks for messages with all these words", Chat._search),
-    "nick": Command("NAME", "goes by another name", Chat._nick),
-    "link": Command("[room] [uses]", "makes a link that lets others in", Chat._link),
-    "ping": Command("", "the round trip to the broker", Chat._ping),
-    "day": Command("[utc]", "the day of the week", lambda chat, rest: chat._tell("day", rest)),
-    "date": Command("[utc]", "the date", lambda chat, rest: chat._tell("date", rest)),
-    "time": Command("[utc]", "the time of day", lambda chat, rest: chat._tell("time", rest)),
-    "quit": Command("", "leaves, as do the words quit and exit", Chat._quit),
-}
-"""The slash commands: whatever else says what there is comes from this table."""

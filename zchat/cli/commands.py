@@ -25,6 +25,8 @@ SUMMARIES = {
     "links": "The links that may still be used: id, role, room, uses left, until when, and who made it.",
     "revoke": "Has a link, or a person, let in no more.",
     "keys": "Your keys, and the brokers that are known by theirs.",
+    "do": "Does something in a room: what moderators do, and everybody may.",
+    "admin": "What those do who run a broker, or moderate all of it.",
     "ask": "Asks the broker for the day, date or time.",
     "ping": "Round trip times to the broker.",
     "bench": "Measures a broker: what it gets through, and how long a message takes.",
@@ -61,7 +63,7 @@ def _built(name: str) -> Any:
     only = typer.Typer(add_completion=False, rich_markup_mode=None)
     commands = getattr(found, "COMMANDS", None)
     if commands is None:
-        only.command(name)(found.command)
+        only.command(name, context_settings=getattr(found, "SETTINGS", None))(found.command)
     else:  # has commands of its own
         only.callback(no_args_is_help=True)(found.command)
         for sub, command in commands.items():

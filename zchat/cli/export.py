@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from functools import partial
@@ -16,7 +16,7 @@ from zchat.cli.options import Identity, Name, Patience, Url, known_person, visit
 
 if TYPE_CHECKING:
     from zchat.client.sync import Client
-    from zchat.messages import Message
+    from zchat.messages import Acted, Message
 
 
 class Format(StrEnum):
@@ -43,13 +43,15 @@ def command(
 ) -> None:
     """Writes rooms as they are now, oldest message first.
 
-    Edited messages with their newest text, deleted ones without; what comes meanwhile is left out. Private messages are
-    written only if asked for, as @NAME: those of --name, ZCHAT_NAME, or your login name.
+    Edited messages with their newest text, deleted ones without, and what was done in them; what comes meanwhile is
+    left out. What is private is written only if asked for, as +ROOM or @NAME: that of --name, ZCHAT_NAME, or your login
+    name.
     """
     from zchat.cli.output import counted, say
     from zchat.cli.progress import Progress
+    from zchat.messages import Message
 
-    write_message = _json if kind is Format.JSONL else _text
+    write_one = _json if kind is Format.JSONL else _text
     with visitor(url, connect_timeout, identity, person=known_person(name, url)) as client:
         wanted = _extents(client, rooms)
         total, done, messages = sum(room.head for room in wanted), 0, 0
@@ -58,9 +60,9 @@ def command(
             for room in wanted:
                 if room.first > 1:
                     write(_gap(room, kind))
-                for page in client.pages(room.asked, after=0, before=room.head + 1):
-                    write(write_message(room, message) for message in page)
-                    messages += len(page)
+                for page in _pages(client, room):
+                    write(write_one(room, event) for event in page)
+                    messages += sum(isinstance(event, Message) for event in page)
                     if page:
                         progress.tell("exporting", done + page[-1].seq, total)
                 done += room.head
@@ -86,28 +88,47 @@ class _Extent(NamedTuple):
 
 def _extents(client: Client, rooms: list[str] | None) -> list[_Extent]:
     """The rooms to be written, each once."""
+    from zchat.cli import output
     from zchat.messages import History, Page
 
     found: dict[str, _Extent] = {}
-    for asked in rooms or [info.room for info in client.rooms() if not info.room.startswith("@")]:
+    for asked in rooms or [info.room for info in client.rooms() if not info.room.startswith(("@", "+"))]:
         page = client.ask(partial(History, room=asked, limit=1), Page)
-        label = asked if asked.startswith("@") else page.room
+        label = output.label(page.room, asked)
         found.setdefault(page.room, _Extent(asked, label, page.room, page.first, page.head))
     return list(found.values())
 
 
-def _json(room: _Extent, message: Message) -> str:
+def _pages(client: Client, room: _Extent) -> Iterator[Sequence[Message | Acted]]:
+    """What was said and done in a room, oldest first, page by page."""
+    from zchat.cli.log import acts
+
+    told = room.first - 1
+    for page in client.pages(room.asked, after=0, before=room.head + 1):
+        if page:
+            # Where a number is missing was an edit, a deletion, or something done.
+            done = acts(client, room.asked, told, page[-1].seq) if page[-1].seq - told > len(page) else []
+            told = page[-1].seq
+            yield sorted([*page, *done], key=lambda event: event.seq) if done else page
+    yield acts(client, room.asked, told, room.head)
+
+
+def _json(room: _Extent, event: Message | Acted) -> str:
+    from zchat.cli.acted import acted_json
     from zchat.cli.output import message_json
+    from zchat.messages import Acted
 
-    return message_json(room.label, message)
+    return acted_json(room.label, event) if isinstance(event, Acted) else message_json(room.label, event)
 
 
-def _text(room: _Extent, message: Message) -> str:
-    from zchat.cli.output import hit_line
-    from zchat.messages import Hit
+def _text(room: _Extent, event: Message | Acted) -> str:
+    from zchat.cli import acted
+    from zchat.cli.output import history_line
+    from zchat.messages import Acted
+    from zchat.text import printable
 
-    peer = room.label.removeprefix("@") if room.label.startswith("@") else ""
-    return hit_line(Hit(room.name, peer, message))
+    line = acted.history_line(event) if isinstance(event, Acted) else history_line(event)
+    return f"{printable(room.label)} {line}"
 
 
 def _gap(room: _Extent, kind: Format) -> list[str]:

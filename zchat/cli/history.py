@@ -72,7 +72,7 @@ def command(
     )
     with visitor(url, connect_timeout, identity, person=known_person(name, url)) as client:
         page = client.ask(partial(History, room=room, limit=1), Page)
-        label = room if room.startswith("@") else page.room
+        label = output.label(page.room, room)
         lowest, pages = _find(client, room, wanted, page.head)
         last = min(page.first, wanted.before or page.first) - 1
         if since is None and lowest <= last:

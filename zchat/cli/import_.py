@@ -50,7 +50,8 @@ def command(
 
     After what is there, and under new numbers; if a line is wrong, none of them. With --data names and times stay as
     they are, and all is stored or nothing. Through a running broker nobody speaks as another: you say it, with the time
-    (UTC) and the name in the text. Deleted messages are left out.
+    (UTC) and the name in the text. Deleted messages are left out, as are what was done in rooms, and which message one
+    answers: under these numbers are others by now.
     """
     from zchat.cli.output import counted, say
     from zchat.cli.progress import Progress
@@ -140,7 +141,7 @@ def read(source: IO[bytes]) -> Iterator[Entry | None]:
             if not line.endswith(b"\n") and len(line) == LONGEST:
                 raise ValueError("it is too long")
             fields = _fields(line)
-            if fields["kind"] != "gap":
+            if fields["kind"] not in ("gap", "acted"):
                 yield _entry(number, fields) if fields["kind"] == "message" else None
         except NameInvalid as error:
             raise BadOption(f"line {number}: {error}; nothing was imported") from None
@@ -157,8 +158,8 @@ def _fields(line: bytes) -> dict[str, Any]:
     fields = json.loads(line.decode())
     if not isinstance(fields, dict) or fields.get("v") != 1:
         raise ValueError("it is no object of version 1")
-    if fields.get("kind") not in ("message", "deleted", "gap"):
-        raise ValueError("its kind is none of message, deleted and gap")
+    if fields.get("kind") not in ("message", "deleted", "gap", "acted"):
+        raise ValueError("its kind is none of message, deleted, gap and acted")
     return fields
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 from zchat.client import events as heard
 from zchat.messages import LATEST_MS, Hit, Message
+from zchat.names import PRIVATE, is_bot
 from zchat.text import block, json_text, printable
 
 _LATEST_MS = LATEST_MS - 24 * 3600 * 1000  # in any zone
@@ -65,8 +66,9 @@ def said_line(event: heard.Said, room: str = "") -> str:
     """
     message = event.message
     name, text = printable(message.name), message_text(message)
-    where = _where(event.room, room, mine=event.mine, private=event.private)
-    return f"{clock(message.ms)} {where}" + (f"* {name} {text}" if message.action else f"{name}: {text}")
+    return f"{clock(message.ms)} {where(event.room, room, mine=event.mine)}" + (
+        f"* {name} {text}" if message.action else f"{name}: {text}"
+    )
 
 
 def moment(ms: int) -> str:
@@ -83,32 +85,49 @@ def history_line(message: Message) -> str:
 
 def hit_line(hit: Hit) -> str:
     """What was found, as people read it."""
-    return f"{printable(f'@{hit.peer}' if hit.peer else hit.room)} {history_line(hit.message)}"
+    return f"{printable(hit.label or hit.room)} {history_line(hit.message)}"
 
 
 def message_text(message: Message) -> str:
     """What a message says by now."""
     if message.deleted:
         return "(deleted)"
-    return block(message.text, INDENT) + (" (edited)" if message.edited else "")
+    answers = f"(answers #{message.reply}) " if message.reply else ""
+    return answers + block(message.text, INDENT) + (" (edited)" if message.edited else "")
 
 
 def edited_line(event: heard.Edited, room: str = "") -> str:
     """An edit, as people read it; see `said_line`."""
     edit = event.edit
-    where = _where(event.room, room, mine=event.mine, private=event.private)
-    return f"{clock(edit.ms)} {where}{printable(edit.name)} (edited #{edit.target}): {block(edit.text, INDENT)}"
+    who = f"{where(event.room, room, mine=event.mine)}{printable(edit.name)}"
+    return f"{clock(edit.ms)} {who} (edited #{edit.target}): {block(edit.text, INDENT)}"
 
 
 def deleted_line(event: heard.Deleted, room: str = "") -> str:
     """A deletion, as people read it; see `said_line`."""
     deletion = event.deletion
-    where = _where(event.room, room, mine=event.mine, private=event.private)
-    return f"{clock(deletion.ms)} {where}{printable(deletion.name)} deleted #{deletion.target}"
+    who = f"{where(event.room, room, mine=event.mine)}{printable(deletion.name)}"
+    return f"{clock(deletion.ms)} {who} deleted #{deletion.target}"
 
 
-def _where(label: str, room: str, *, mine: bool, private: bool) -> str:
-    if private:
+def label(room: str, asked: str) -> str:
+    """What a room is to be called.
+
+    Args:
+        room: as the broker answered: of a private one that is its id.
+        asked: as it was asked for.
+    """
+    return asked if asked[:1] in ("@", PRIVATE) else room
+
+
+def where(label: str, room: str, *, mine: bool) -> str:
+    """Where something happens, as it stands before it.
+
+    Args:
+        label: what the user calls the room: `@NAME` for the one with a person.
+        room: to be named; empty where it goes without saying.
+    """
+    if label.startswith("@"):
         return f"[to {printable(label.removeprefix('@'))}] " if mine else "[private] "
     return f"[{printable(room)}] " if room else ""
 
@@ -186,19 +205,26 @@ def message_json(room: str, message: Message) -> str:
         return json_line("deleted", **fields)
     fields["text"] = message.text
     fields |= {key: True for key, so in (("action", message.action), ("edited", message.edited)) if so}
-    return json_line("message", **fields)
+    if message.reply:
+        fields["reply"] = message.reply
+    return json_line("message", **fields, **marks(message.name))
+
+
+def marks(name: str) -> dict[str, object]:
+    """What is to be known of who spoke, beyond the name."""
+    return {"bot": True} if is_bot(name) else {}
 
 
 def edited_json(event: heard.Edited) -> str:
     edit = event.edit
     fields = {"seq": edit.seq, "time": stamp(edit.ms), "from": edit.name, "target": edit.target, "text": edit.text}
-    return json_line("edit", room=event.room, **fields)
+    return json_line("edit", room=event.room, **fields, **marks(edit.name))
 
 
 def deleted_json(event: heard.Deleted) -> str:
     deletion = event.deletion
     fields = {"seq": deletion.seq, "time": stamp(deletion.ms), "from": deletion.name, "target": deletion.target}
-    return json_line("delete", room=event.room, **fields)
+    return json_line("delete", room=event.room, **fields, **marks(deletion.name))
 
 
 def presence_json(event: heard.Presence) -> str:

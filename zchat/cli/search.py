@@ -43,7 +43,7 @@ def command(
     with visitor(url, connect_timeout, identity, person=known_person(name, url)) as client:
         hits = client.search(" ".join(words), room=room, name=sender, since=moment, limit=limit)
     for hit in hits:
-        where = f"@{hit.peer}" if hit.peer else hit.room
+        where = hit.label or hit.room
         output.out(output.message_json(where, hit.message) if json else output.hit_line(hit))
     if not hits:
         output.say("nothing was found")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from zchat.cli.exits import OK, TIMED_OUT
+from zchat.cli.exits import NOT_ALLOWED, OK, TIMED_OUT
 from zchat.cli.options import Identity, Json, Patience, Resume, Url, visitor
 
 
@@ -30,7 +30,10 @@ def command(
     identity: Identity = None,
     connect_timeout: Patience = 5.0,
 ) -> int:
-    """Prints what is said in rooms, from now on. With --timeout: 0 if the count was met or none was asked, else 5."""
+    """Prints what is said in rooms, from now on. With --timeout: 0 if the count was met or none was asked, else 5.
+
+    Ends with 4 when you were sent out of all of them.
+    """
     from zchat.cli.output import say
     from zchat.cli.times import parse
     from zchat.client import events as heard
@@ -42,8 +45,10 @@ def command(
     moment = None if since is None else parse(since)
     deadline = None if timeout is None else time.monotonic() + timeout
     with visitor(url, connect_timeout, identity, resume=resume) as client:
-        for room in rooms:
-            client.join(room, quiet=True, after=None if moment is None else client.before(room, moment))
+        followed = {
+            client.join(room, quiet=True, after=None if moment is None else client.before(room, moment)).name
+            for room in rooms
+        }
         say(f"following {', '.join(rooms)} at {client.address}")
         printer = _Printer(json=json, presence=presence, several=len(rooms) > 1)
         behind = {event.room for event in client.waiting() if isinstance(event, heard.Missed)}
@@ -57,6 +62,11 @@ def command(
                 if count == 0:
                     client.handled()
                     return OK
+            if isinstance(event, heard.Removed):
+                followed.discard(event.room)
+                if not followed:
+                    client.handled()
+                    return NOT_ALLOWED
             if isinstance(event, heard.UpToDate):
                 behind.discard(event.room)
                 if until_end and not behind:
@@ -78,7 +88,7 @@ class _Printer:
         self._several = several
 
     def print(self, event: object) -> None:
-        from zchat.cli import output
+        from zchat.cli import acted, output
         from zchat.client import events as heard
         from zchat.text import printable
 
@@ -92,6 +102,15 @@ class _Printer:
             case heard.Deleted():
                 room = event.room if self._several else ""
                 output.out(output.deleted_json(event) if self._json else output.deleted_line(event, room))
+            case heard.Acted():
+                room = event.room if self._several else ""
+                line = acted.acted_json(event.room, event.act) if self._json else acted.acted_line(event, room)
+                output.out(line)
+            case heard.Removed():  # as with gaps
+                if self._json:
+                    output.out(acted.removed_json(event))
+                else:
+                    output.say(acted.removed_line(event))
             case heard.Gap():  # for programs it is data, lest it be skipped silently
                 if self._json:
                     output.out(output.gap_json(event))

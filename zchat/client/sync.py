@@ -304,13 +304,16 @@ class Client(Questions):
             self.session.forget(q)
             self._link.obey(time.monotonic())
 
-    def send(self, room: str, text: str, *, action: bool = False, timeout: float | None = 30.0) -> heard.Sent:
+    def send(
+        self, room: str, text: str, *, action: bool = False, reply: int = 0, timeout: float | None = 30.0
+    ) -> heard.Sent:
         """Says something, and waits until it is stored.
 
         Args:
             room: a room, or `@NAME` for a person.
             text: up to 16 KiB of UTF-8; newline and tab are the only control characters allowed.
             action: said of oneself, as by `/me`.
+            reply: the number of the message that it answers; 0 for none.
             timeout: seconds to wait.
 
         Returns:
@@ -321,16 +324,16 @@ class Client(Questions):
             errors.Unknown: whether it was stored cannot be told.
             errors.TimedOut: no answer in time; it is still tried, and may be stored.
         """
-        return self._acked(self.post(room, text, action=action), timeout)
+        return self._acked(self.post(room, text, action=action, reply=reply), timeout)
 
-    def post(self, room: str, text: str, *, action: bool = False) -> int:
+    def post(self, room: str, text: str, *, action: bool = False, reply: int = 0) -> int:
         """Says something without waiting; gives a ticket for `outcome`. Wait while `session.sendable` is false.
 
         It leaves at once if nothing else is under way, else with what else is posted until there is enough for a
         frame, or until whatever waits next: `poll`, `events`, `send`, ...
         """
         now = time.monotonic()
-        ticket = self.session.send(room, text, action=action, now=now)
+        ticket = self.session.send(room, text, action=action, reply=reply, now=now)
         if self.session.pressing:
             self._link.obey(now)
         return ticket
