@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from zchat.client.aio import AsyncClient as AsyncClient
     from zchat.client.aio import AsyncRoom as AsyncRoom
     from zchat.client.aio import aconnect as aconnect
+    from zchat.client.bot import Arrival as Arrival
     from zchat.client.bot import Bot as Bot
     from zchat.client.bot import Context as Context
     from zchat.client.sync import Client as Client
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "Arrival",
     "AsyncClient",
     "AsyncRoom",
     "Bot",
@@ -50,6 +52,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Arrival": "zchat.client.bot",
     "AsyncClient": "zchat.client.aio",
     "AsyncRoom": "zchat.client.aio",
     "aconnect": "zchat.client.aio",

@@ -262,7 +262,7 @@ def test_who_waits_when_it_is_closed_is_told(world: World) -> None:
     async def main(alice: AsyncClient, bob: AsyncClient) -> None:
         room = await bob.join("lobby")
         follower = asyncio.create_task(texts(room, 1))
-        waiter = asyncio.create_task(bob.wait(lambda: None, None, errors.TimedOut("never")))
+        waiter: asyncio.Task[object] = asyncio.create_task(bob.wait(lambda: None, None, errors.TimedOut("never")))
         await bob.ping()
         await asyncio.gather(bob.close(), bob.close())
         for task in (follower, waiter):

@@ -342,12 +342,13 @@ class AsyncClient(Talk[AsyncRoom]):
         if self._marking:
             self._urge(at_once=False)
 
-    def _hold(self, who: Hashable, event: heard.Event) -> None:
-        """An event is being handled by somebody, until `_let_go`."""
+    def hold(self, who: Hashable, event: heard.Event) -> None:
+        """Somebody who was handed an event has not handled it before `let_go`: the resume file and the read marks say
+        so."""
         self._given[who] = [event]
 
-    def _let_go(self, who: Hashable) -> None:
-        """What somebody was given has been handled."""
+    def let_go(self, who: Hashable) -> None:
+        """What somebody was handed has been handled."""
         if self._given.pop(who, None) is not None:
             self._save_at_times()
 
@@ -379,7 +380,7 @@ class Following(AsyncIterator[T]):
     async def __anext__(self) -> T:
         client = self._client
         client._given.pop(LEFT, None)
-        client._let_go(self._who)
+        client.let_go(self._who)
         self._count += 1
         if self._count % IN_A_ROW == 0:  # others have something to do as well, and the sockets
             client._urge(at_once=True)
@@ -387,11 +388,11 @@ class Following(AsyncIterator[T]):
         while True:
             name = self._follow()
             while (event := client._queues.take(name)) is not None:
-                client._hold(self._who, event)
+                client.hold(self._who, event)
                 picked = self._pick(event)
                 if picked is not None:
                     return picked
-                client._let_go(self._who)
+                client.let_go(self._who)
             left = None if self._deadline is None else self._deadline - time.monotonic()
             if left is not None and left <= 0:
                 client._check()
@@ -402,7 +403,7 @@ class Following(AsyncIterator[T]):
         return (len(self._client._queues) if self._room is None else self._client._queues.of(self._name())) or None
 
     def _name(self) -> str:
-        return self._client._canonical(self._room or "")
+        return self._client.called(self._room or "")
 
     def _follow(self) -> str | None:
         """What it waits for: the broker may come to know the room by another name than the program."""

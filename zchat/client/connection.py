@@ -153,7 +153,7 @@ class Connection(ABC, Generic[RoomT]):
 
     def leave(self, room: str) -> None:
         """Follows a room no longer; harmless if it was not followed."""
-        name = self._canonical(room)
+        name = self.called(room)
         q = self.session.leave(room)
         self._entered.pop(name, None)
         if q is not None:
@@ -174,7 +174,8 @@ class Connection(ABC, Generic[RoomT]):
         """What became of a message that was posted, given once; None while it is not known."""
         return self._outcomes.pop(ticket, None)
 
-    def _canonical(self, room: str) -> str:
+    def called(self, room: str) -> str:
+        """What the broker calls a room that was entered: so its events have it."""
         name = room.removeprefix("#")
         return self.session.room_names.get(name, name)
 

@@ -183,7 +183,7 @@ class Client(Connection[Room], Questions):
         """
         deadline = None if timeout is None else time.monotonic() + timeout
         while True:
-            name = None if room is None else self._canonical(room)
+            name = None if room is None else self.called(room)
             while (event := self._next(name)) is not None:
                 self._given = {THE_PROGRAM: [event]}
                 yield event

@@ -58,7 +58,7 @@ class Talk(Connection[RoomT], AsyncQuestions):
         given = room.removeprefix("#")
 
         def entered() -> heard.Entered | heard.NotEntered | None:
-            return self._entered.get(self._canonical(given)) or self._entered.get(given)
+            return self._entered.get(self.called(given)) or self._entered.get(given)
 
         late = errors.TimedOut(f"the broker did not let us into {room} in time")
         outcome: heard.Entered | heard.NotEntered = await self._until(entered, timeout, late)
