@@ -69,6 +69,14 @@ class Questions(ABC):
         asked = self._listed(People, lambda last: partial(Who, room=room, after=last), _names)
         return [name for people in asked for name in people.names]
 
+    def people(self, room: str = "") -> int:
+        """How many people are in a room, or here at all.
+
+        Raises:
+            errors.NoSuchRoom: there is no such room.
+        """
+        return self.ask(partial(Who, room=room), People).count
+
     def last_seen(self) -> dict[str, datetime | None]:
         """Everybody whom the broker knows, in order: when they were here last, in UTC; None for who is here now."""
         found: dict[str, datetime | None] = {}
