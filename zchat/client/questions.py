@@ -89,6 +89,14 @@ class AsyncQuestions(ABC):
         asked = _listed(self, People, lambda last: partial(Who, room=room, after=last), _names)
         return [name async for people in asked for name in people.names]
 
+    async def people(self: Asker, room: str = "") -> int:
+        """How many people are in a room, or here at all.
+
+        Raises:
+            errors.NoSuchRoom: there is no such room.
+        """
+        return (await self._asked(partial(Who, room=room), People)).count
+
     async def last_seen(self: Asker) -> dict[str, datetime | None]:
         """Everybody whom the broker knows, in order: when they were here last, in UTC; None for who is here now."""
         found: dict[str, datetime | None] = {}
@@ -332,6 +340,7 @@ class Questions(ABC):
         return self.ask(make, kind)
 
     who = synced(AsyncQuestions.who)
+    people = synced(AsyncQuestions.people)
     last_seen = synced(AsyncQuestions.last_seen)
     link = synced(AsyncQuestions.link)
     add_device = synced(AsyncQuestions.add_device)
