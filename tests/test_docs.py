@@ -23,7 +23,7 @@ from typer.main import get_command
 
 from zchat import codec, errors, keyfiles, links, names
 from zchat.address import Address
-from zchat.broker import admission, entrance, inflow, limits, logs, people, rates, server, sockets
+from zchat.broker import admission, entrance, http, inflow, limits, logs, metrics, people, rates, server, sockets, web
 from zchat.broker.settings import Settings
 from zchat.cli import commands, plan
 from zchat.store.sqlite import store
@@ -103,6 +103,10 @@ def _numbers(first: str) -> list[float]:
         ("a search", [store.SEARCH_SECONDS]),
         ("people whose rates are remembered", [rates.PERSONS]),
         ("people who are held off", [rates.OFFENDERS]),
+        (
+            "monitoring (`--http`): connections; seconds for each; a request's head",
+            [http.CONNECTIONS, http.PATIENCE, web.HEAD],
+        ),
         ("a link's text; a file with keys", [links.LONGEST, keyfiles.BIGGEST / 2**20]),
         ("a link for a device; the first owner's", [admission.DEVICE_LIFE / 3600, entrance.OWNER_LIFE / 86400]),
         ("a name that was given up", [people.RESERVED_DAYS]),
@@ -132,6 +136,28 @@ def test_holds_and_the_log_are_as_told() -> None:
     assert f"by {inflow.GROWTH // 2**20} MiB" in text
     held = logs.RateLimit()
     assert _numbers("lines of the log, of one level") == [*held.bursts.values(), held.span]
+
+
+def test_every_metric_is_listed() -> None:
+    listed = {name.strip("`"): cells for name, cells in _rows(section(OPERATING, "## Monitoring")).items()}
+    rows = [(name, cells[0]) for name, cells in listed.items() if name.startswith("zchat_")]
+    assert rows == [(one.name, one.kind) for one in metrics.METRICS]
+    seen = metrics.Seen(
+        metrics.Counts(),
+        metrics.Standing(0, 0, 0, 0, 0, 0, 0, draining=False, storing=True),
+        http.process(0.0, ROOT),
+    )
+    for one in metrics.METRICS:
+        labels = {label for rest, _ in one.samples(seen) for label in re.findall(r'(\w+)="', rest)}
+        told = {cell.strip("` ") for cell in listed[one.name][1].partition(":")[0].split(",")} - {""}
+        assert labels == told, one.name
+
+
+def test_monitoring_is_bounded_as_told() -> None:
+    text = " ".join(section(OPERATING, "## Monitoring").split())
+    assert f"{http.CONNECTIONS} connections at a time, {http.PATIENCE:g} s for each, {web.HEAD // 1024} KiB" in text
+    for path in http._PAGES:
+        assert f"| `{path}` |" in text
 
 
 # Evidence -------------------------------------------------------------------------------------------------------------

@@ -516,3 +516,14 @@ def test_who_comes_back_to_all_rooms_is_not_hindered() -> None:
         answers = ann.asks(*(Join(q, name) for q, name in enumerate(names[first : first + 500], 1)))
         assert not failed(answers)
         assert len(answers) == 500
+
+
+def test_a_bot_has_limits_of_its_own() -> None:
+    rates = Rates(Limits(messages=Rate(10, 1)), Limits(messages=Rate(2, 1)))
+    rates.is_bot = (b"bot").__eq__
+    assert [rates.take(b"bot", MESSAGES, 0.0, 1.0) > 0 for _ in range(3)] == [False, False, True]
+    assert [rates.take(b"ann", MESSAGES, 0.0, 1.0) > 0 for _ in range(3)] == [False, False, False]
+    rates.sent(b"ann", 0.0, 5, 100)
+    assert rates.sendable(b"ann", 0.0)[0] == 2  # type: ignore[index]
+    rates.set(None, Limits(messages=Rate(2, 1)))
+    assert rates.take(b"bot", MESSAGES, 0.0, 9.0) == 0

@@ -12,7 +12,7 @@ import pytest
 from zchat import cli
 from zchat.address import Address
 from zchat.broker import limits
-from zchat.broker.rates import Limits, Rate
+from zchat.broker.rates import BOTS, Limits, Rate
 from zchat.broker.settings import Settings
 from zchat.cli import config
 from zchat.cli.plan import Wanted
@@ -52,7 +52,9 @@ def test_the_file_as_it_is_made_names_everything(tmp_path: Path, capsys: pytest.
     flags = {config.key_of(one) for one in config.broker_parameters()} - config.COMMAND_LINE_ONLY
     assert set(table) - {"limits", "rates"} == flags
     assert table["limits"] == limits.defaults()
-    assert {name: limits.rate_checked(name, rate) for name, rate in table["rates"].items()} == asdict_rates(Limits())
+    of_bots = {f"bot-{name}": rate for name, rate in asdict_rates(BOTS).items()}
+    rates = {name: limits.rate_checked(name, rate) for name, rate in table["rates"].items()}
+    assert rates == {**asdict_rates(Limits()), **of_bots}
     # Each key has a line before it that says what it is.
     assert not re.search(r"(?m)^\n#?[a-z-]+ =", text)
     assert cli.run(["broker", "--check-config", "--config", str(file(tmp_path, text))]) == 0

@@ -273,7 +273,7 @@ def test_what_was_said_is_found(alice: zchat.Client, bob: zchat.Client) -> None:
     assert {(hit.room, hit.label, hit.message.text) for hit in found} == {
         ("lobby", "", "the quick brown fox"),
         ("den", "", "the quick sly fox"),
-        (room, "alice", "the quick secret fox"),
+        (room, "@alice", "the quick secret fox"),
     }
     assert [hit.room for hit in bob.search("fox", room="den")] == ["den"]
     assert bob.search("fox", name="bob") == bob.search("wolf") == []

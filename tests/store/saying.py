@@ -277,9 +277,9 @@ def filled(store: SqliteStore) -> SqliteStore:
     store.commit(Work(sends=[Refusal(ANN, Refused(6, "too-long", "why"))]))
     store.commit(Work(sends=[deed("topic", room="@audit", text="of all")]))
     say(store, *(f"and {n}" for n in range(7, 47)), n=7)
-    answer = appends(47, "an answer", room="@3f")
+    answer = appends(2, "an answer", room="@3f", client=BOB)
     answer = replace(answer, said=[replace(answer.said[0], reply=1)])
-    store.commit(Work(sends=[deed("topic", room="@3f", text="a topic"), answer, deed("pin", 48, "@3f", ANN, target=2)]))
+    store.commit(Work(sends=[deed("topic", room="@3f", text="a topic"), answer, deed("pin", 3, "@3f", BOB, target=2)]))
     return store
 
 

@@ -11,11 +11,12 @@ from store.saying import sent
 
 from zchat import errors
 from zchat.broker.inputs import Received
-from zchat.messages import Ack, Failed, Join, Joined, Mark, Message, Read, Refused, Send, Welcome
+from zchat.messages import Ack, Acted, Failed, Join, Joined, Mark, Message, Read, Refused, Send, Unreadable, Welcome
 from zchat.store import apart
 from zchat.store.base import (
     Account,
     Append,
+    Deed,
     Greeting,
     Invite,
     Kept,
@@ -24,6 +25,7 @@ from zchat.store.base import (
     Outcome,
     ReadMark,
     Refusal,
+    Sending,
     Work,
 )
 from zchat.store.memory import MemoryStore
@@ -114,6 +116,32 @@ def test_of_a_run_only_what_is_rejected_is_refused() -> None:
     assert [record.outcome(n) for n in (1, 3, 4, 7)] == [
         Ack(n, "lobby", seq, DAY) for n, seq in ((1, 1), (3, 2), (4, 3), (7, 6))
     ]
+
+
+def test_a_deed_of_nobody_that_is_rejected_uses_no_number_up() -> None:
+    store = Picky()
+
+    def act(client: bytes, n: int, text: str) -> Deed:
+        return Deed("lobby", client, b"person", Acted(0, DAY, "ann", b"sender01", n, "topic", text=text))
+
+    sends: list[Sending] = [
+        act(b"", 0, POISON),
+        append(ANN, 1, "a"),
+        act(ANN, 2, POISON),
+        act(ANN, 3, "b"),
+        act(b"", 0, "c"),
+    ]
+    outcome = apart.commit(store, Work(LOBBY, sends, [Greeting(ANN, None), Greeting(b"", None)]))
+    told = sent(outcome)
+    assert [(type(each), each.n) for each in told if not isinstance(each, Unreadable)] == [
+        (Refused, 0),
+        (Message, 1),
+        (Refused, 2),
+        (Acted, 3),
+        (Acted, 0),
+    ]
+    assert [len(part) for part in outcome.sends] == [1] * 5
+    assert [each.record.last for each in outcome.greeted if each is not None] == [3, 0]
 
 
 def test_who_may_come_in_is_kept_as_one() -> None:

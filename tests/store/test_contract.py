@@ -19,6 +19,7 @@ from store.saying import (
     amend,
     append,
     appends,
+    deed,
     do,
     greeted,
     history,
@@ -35,13 +36,15 @@ from store.saying import (
 
 from zchat.codec import encode_event
 from zchat.errors import QuotaReached
-from zchat.messages import Ack, Deleted, Edited, Event, Message, Refused, Send, Stamp
+from zchat.messages import LATEST_MS, Ack, Acted, Deleted, Edited, Event, Message, Refused, Send, Stamp
 from zchat.store.base import (
     LOOKBACK,
     Account,
     Amend,
     Append,
+    Block,
     ClientRecord,
+    Deed,
     Device,
     Greeted,
     Greeting,
@@ -49,6 +52,7 @@ from zchat.store.base import (
     Kept,
     KnownName,
     Member,
+    Membership,
     NewRoom,
     Outcome,
     Query,
@@ -57,14 +61,17 @@ from zchat.store.base import (
     Record,
     Refusal,
     RoomRecord,
+    Sanction,
     Slice,
     Span,
     Store,
+    Terms,
     Work,
     identity,
     weight,
 )
 from zchat.store.sqlite.retention import Retention
+from zchat.verbs import ACTS, AUDIT, LONGEST
 
 PAIR = (Member(ANN, "ann"), Member(BOB, "bob"))
 
@@ -292,6 +299,25 @@ def test_every_start_is_another_run(make: Callable[[], Store]) -> None:
 ANY_TEXT = ["", "\n\t", "\0", "🎉" * 4096, "'; DROP TABLE rooms; --", "\u202e", "x" * 16_384]
 
 
+FAR = 2**40 - 1
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        Message(FAR, LATEST_MS, "n" * 40, b"sender01", BIGGEST, "t" * 65_535, True, FAR, 0, FAR),
+        Message(FAR, LATEST_MS, "é" * 40, b"sender01", BIGGEST, "", True, 0, FAR, FAR),
+        Edited(FAR, LATEST_MS, "n" * 40, b"sender01", BIGGEST, FAR, "t" * 65_535),
+        Deleted(FAR, LATEST_MS, "n" * 40, b"sender01", BIGGEST, FAR),
+        Acted(FAR, LATEST_MS, "é" * 40, b"sender01", BIGGEST, max(ACTS, key=len), "w" * 40, FAR, LONGEST, "é" * 500),
+        Acted(FAR, LATEST_MS, "", b"sender01", BIGGEST, min(ACTS, key=len), "w" * 40, FAR, LONGEST, "é", room="r" * 99),
+    ],
+)  # fmt: skip
+def test_nothing_takes_more_than_it_weighs_in_a_frame(event: Event) -> None:
+    size = len(encode_event(event))
+    assert size <= weight(event) <= size + 50
+
+
 def test_any_text_comes_back(store: Store) -> None:
     say(store, *ANY_TEXT)
     assert texts(read(store)) == ANY_TEXT
@@ -434,6 +460,98 @@ def test_an_action_stays_one(store: Store) -> None:
     assert history(store) == [replace(event, text="nods", edited=2)]
 
 
+def test_an_answer_names_what_it_answers_whatever_becomes_of_it(store: Store) -> None:
+    say(store, "one")
+    said = [Send(2, "lobby", "mine", reply=1), Send(3, "lobby", "waves", action=True, reply=99), Send(4, "lobby", "no")]
+    events = sent(store.commit(Work(sends=[replace(append(2), said=said)])))
+    answers = [
+        Message(2, MS + 2, "ann", b"12345678", 2, "mine", reply=1),
+        Message(3, MS + 2, "ann", b"12345678", 3, "waves", action=True, reply=99),
+        Message(4, MS + 2, "ann", b"12345678", 4, "no"),
+    ]
+    assert events == [*read(store, after=1)] == history(store)[1:] == answers
+    assert store.search(Query(("mine",))) == [("lobby", answers[0])]
+    do(store, amend(5, 2, "yours"))
+    yours = replace(answers[0], text="yours", edited=5)
+    assert history(store)[1] == yours
+    settle(store)
+    assert store.search(Query(("yours",))) == [("lobby", yours)]
+    do(store, amend(6, 2, None))
+    do(store, amend(7, 3, None))
+    for _ in range(2):
+        gone = [replace(answers[0], text="", deleted=6), replace(answers[1], text="", deleted=7)]
+        assert history(store)[1:3] == [*read(store, after=1)][:2] == gone
+        settle(store)
+
+
+# Deeds ---------------------------------------------------------------------------------------------------------------
+
+
+def test_a_deed_is_an_event_between_the_messages_and_uses_a_number_up(store: Store) -> None:
+    work = Work(
+        [NewRoom("lobby"), NewRoom("den")],
+        [append(1), deed("pin", 2, client=ANN, target=1), append(3), deed("slow", 4, "den", ANN, seconds=30, on=False)],
+    )
+    pin = Acted(2, MS + 2, "ann", b"12345678", 2, "pin", target=1)
+    slow = Acted(1, MS + 4, "ann", b"12345678", 4, "slow", seconds=30, on=False)
+    kept = store.commit(work).sends
+    assert [kept[1], kept[3]] == [[Kept(2, [encode_event(pin)])], [Kept(1, [encode_event(slow)])]]
+    said = [Message(n, MS + n, "ann", b"12345678", n, "hi") for n in (1, 3)]
+    for _ in range(2):
+        assert read(store) == (said[0], pin, said[1])
+        assert read(store, "den") == (slow,)
+        assert history(store) == said
+        assert store.history("den", Span(9)) == Slice(1, 1, (), edge=1)
+        assert store.history("lobby", Span(1, before=3)).events == (said[0],)
+        record = greeted(store).record
+        assert record.last == 4
+        assert [record.outcome(n) for n in (2, 4)] == [Ack(2, "lobby", 2, MS + 2), Ack(4, "den", 1, MS + 4)]
+        assert set(store.rooms()) == {RoomRecord("lobby", 3, ms=MS + 3), RoomRecord("den", 1, ms=MS + 4)}
+        settle(store)
+
+
+def test_a_deed_of_nobody_is_kept_and_nobody_has_sent_it(store: Store) -> None:
+    logged = deed("ban", room=AUDIT, whom="bob", target=7, seconds=60, text="why", on=False)
+    logged = replace(logged, act=replace(logged.act, room="den"))
+    store.commit(Work([NewRoom("lobby"), NewRoom(AUDIT)], [append(1), append(1, client=BOB)]))
+    deeds = [logged, deed("topic", text="all"), deed("kick", room=AUDIT, whom="bob")]
+    store.commit(Work(sends=[deeds[0], append(2), deeds[1], append(3), deeds[2], append(2, client=BOB)]))
+    ban = Acted(1, MS, "cat", b"12345678", 0, "ban", "bob", 7, 60, "why", False, "den")
+    for _ in range(2):
+        assert read(store, AUDIT) == (ban, Acted(2, MS, "cat", b"12345678", 0, "kick", "bob"))
+        assert read(store)[3] == Acted(4, MS, "cat", b"12345678", 0, "topic", text="all")
+        assert texts(read(store)) == ["hi"] * 5
+        assert greeted(store, b"").record == ClientRecord()
+        acks = [Ack(1, "lobby", 1, MS + 1), Ack(2, "lobby", 3, MS + 2), Ack(3, "lobby", 5, MS + 3)]
+        assert outcomes(greeted(store).record) == {ack.n: ack for ack in acks}
+        his = [Ack(1, "lobby", 2, MS + 1), Ack(2, "lobby", 6, MS + 2)]
+        assert outcomes(greeted(store, BOB).record) == {ack.n: ack for ack in his}
+        settle(store)
+
+
+def test_a_deed_alone_is_a_turn(store: Store) -> None:
+    store.commit(Work([NewRoom("lobby")]))
+    before = store.stamp
+    store.commit(Work(sends=[deed("topic", text="all")]))
+    assert store.stamp.turn == before.turn + 1
+
+
+@pytest.mark.parametrize("client", [ANN, b""])
+def test_a_deed_is_no_message(store: Store, client: bytes) -> None:
+    say(store, "apple")
+    done = Deed("lobby", client, ANN, Acted(0, MS, "ann", b"12345678", 2 if client else 0, "topic", text="apple"))
+    store.commit(Work(sends=[done]))
+    assert search(store, "apple") == ["apple"]
+    settle(store)
+    assert search(store, "apple") == ["apple"]
+    n = greeted(store).record.last + 1
+    for refused in sent(store.commit(Work(sends=[amend(n, 2, "pear"), amend(n + 1, 2, None)]))):
+        assert isinstance(refused, Refused)
+        assert refused.code == "no-such-message"
+    assert do(store, amend(n + 2, 0, None)) == Deleted(3, MS + n + 2, "ann", b"12345678", n + 2, 1)
+    assert [*read(store)][1] == replace(done.act, seq=2)
+
+
 # History -------------------------------------------------------------------------------------------------------------
 
 
@@ -574,9 +692,25 @@ def test_a_search_is_narrowed_down(store: Store) -> None:
     assert search(store, "hello", since=MS + 2) == ["hello from bob", "hello den"]
     assert search(store, "hello", since=BIGGEST) == []
     assert search(store, "hello", limit=2) == ["hello from bob", "hello den"]
+    assert search(store, "hello", private=("@y", "@x"), limit=2) == ["hello from bob", "hello @y"]
     assert search(store, "r1") == search(store, "public") == search(store, "bob", name="ann") == []
     ((room, message),) = store.search(Query(("hello",), rooms=("den",)))
     assert (room, message) == ("den", read(store, "den")[0])
+
+
+def test_a_room_is_private_by_its_name(store: Store) -> None:
+    """Whoever belongs to it: of a room with a title that is not kept with it."""
+    store.commit(Work([NewRoom("lobby"), NewRoom("@x", PAIR), NewRoom("@3f", founder=ANN), NewRoom("plan@", PAIR)]))
+    store.commit(Work(sends=[append(n, room, room) for n, room in enumerate(("lobby", "@x", "@3f", "plan@"), 1)]))
+    do(store, replace(append(5, "hello", "@3f"), said=[Send(5, "", "hello lobby x 3f plan")]))
+    for _ in range(2):
+        assert search(store, "3f") == search(store, "x") == []
+        assert [search(store, word) for word in ("lobby", "plan")] == [["lobby"], ["plan@"]]
+        assert search(store, "3f", private=("@3f",)) == ["hello lobby x 3f plan", "@3f"]
+        assert search(store, "3f", private=("@x", "@3")) == []
+        assert search(store, "x", private=("@x", "@3f")) == ["hello lobby x 3f plan", "@x"]
+        assert search(store, "hello", rooms=("@3f",)) == ["hello lobby x 3f plan"]
+        settle(store)
 
 
 def test_a_search_knows_edits_and_deletions(store: Store) -> None:
@@ -609,16 +743,48 @@ def test_records_are_kept_with_all_that_is_in_them(store: Store) -> None:
 
 def test_a_record_replaces_the_one_of_its_kind_and_identity(store: Store) -> None:
     store.commit(Work(records=[*RECORDS]))
-    newer: list[Record] = [Account(ANN, "member", MS), Device(b"k" * 32, BOB), Invite(b"i" * 16, "", "owner", 1, 0)]
+    newer: list[Record] = [
+        Account(ANN, "member", MS, BOB),
+        Device(b"k" * 32, BOB),
+        Invite(b"i" * 16, "", "owner", 1, 0),
+        Membership("@3f", BOB, "moderator", MS + 1),
+        Sanction("lobby", BOB, "mute", "bobby", 7, "cat", MS + 1, "other"),
+        Terms("lobby"),
+        Terms("@3f", "+plan", pins=(1, 2)),
+        Block(ANN, BOB),
+    ]
     store.commit(Work(records=[Account(ANN, "moderator"), *newer]))
-    assert records(store) == sorted([Account(BOB, "member", MS), *newer], key=identity)
+    replacing = {identity(record) for record in newer}
+    others = [record for record in RECORDS if identity(record) not in replacing]
+    assert len(others) == len(RECORDS) - len(newer)
+    assert records(store) == sorted([*others, *newer], key=identity)
     store.commit(Work(records=[Device(ANN, BOB)]))  # of another kind
-    assert Account(ANN, "member", MS) in store.records()
+    assert newer[0] in store.records()
+
+
+def test_what_is_another_does_not_replace(store: Store) -> None:
+    apart: list[Record] = [
+        Membership("@3", ANN, "member", MS),
+        Membership("@3f", ANN, "member", MS),
+        Terms("@3f"),
+        Terms("@3"),
+        *(Sanction(room, ANN, verb, "", 0, "", 0, "") for room in ("", "den") for verb in ("ban", "mute")),
+        *(Block(*pair) for pair in ((ANN, BOB), (BOB, ANN), (ANN + b"\0", BOB), (ANN, b"\0" + BOB), (ANN + BOB, b""))),
+    ]
+    store.commit(Work(records=[*apart]))
+    assert records(store) == sorted(apart, key=identity)
+    while apart:
+        store.commit(Work(dropped=[apart.pop()]))
+        assert records(store) == sorted(apart, key=identity)
 
 
 def test_what_is_dropped_is_no_more(store: Store) -> None:
     store.commit(Work(records=[*RECORDS]))
     store.commit(Work(dropped=[Account(ANN, "whatever", 7), Device(b"none" * 8, ANN), Invite(ANN, "", "", 1, 1)]))
+    store.commit(Work(dropped=[Membership("den", ANN, "", 0), Terms("den"), Block(ANN, CAT), Block(CAT, ANN)]))
+    store.commit(
+        Work(dropped=[Sanction("", BOB, "mute", "", 0, "", 0, ""), Sanction("den", BOB, "ban", "", 0, "", 0, "")])
+    )
     assert records(store) == sorted(RECORDS[1:], key=identity)
     store.commit(Work(records=[RECORDS[2], RECORDS[0]], dropped=[RECORDS[2], RECORDS[2]]))
     assert records(store) == sorted({*RECORDS} - {RECORDS[2]}, key=identity)
@@ -659,7 +825,7 @@ def size(*events: Event | Refused) -> int:
     return sum(len(encode_event(event)) for event in events if not isinstance(event, Refused))
 
 
-def over(store: Store, *sends: Append | Amend) -> list[bool]:
+def over(store: Store, *sends: Append | Amend | Deed) -> list[bool]:
     """Does these in one turn. Says of each number whether it was refused by a quota."""
     told = sent(store.commit(Work(sends=[*sends])))
     assert all(each.code == QuotaReached.code for each in told if isinstance(each, Refused))
@@ -759,6 +925,24 @@ def test_a_deletion_is_always_kept(store: Store) -> None:
     assert [message.deleted for message in history(store)] == [3, 4]
 
 
+def test_a_deed_is_always_kept_and_counted(store: Store) -> None:
+    """Also for the person: one's reactions fill one's quota, as what one says does."""
+    say(store, "x")
+    store.quotas = Quotas(0, 0)
+    assert over(store, deed("pin", 2, client=ANN, target=1), deed("topic", text="t" * 500), append(3)) == [
+        False,
+        False,
+        True,
+    ]
+    assert sizes(store)["lobby"] == size(*read(store))
+    store.quotas = Quotas(person=size(*read(store)[:2]) + 100)
+    assert over(store, append(4, "x" * 100), append(5, "x")) == [True, False]
+    store.quotas = Quotas(person=size(read(store)[2]) + 100)
+    assert over(store, append(1, "x" * 100, client=CAT), append(2, "x", client=CAT)) == [True, False]
+    store.quotas = Quotas(room=sizes(store)["lobby"] + 100)
+    assert over(store, append(6, "x" * 100), append(7, "x")) == [True, False]
+
+
 @pytest.mark.parametrize("retention", [Retention(keep_messages=3), Retention(keep_days=7)])
 def test_what_is_dropped_for_its_age_is_not_counted(
     keeping: Callable[[Retention], Store], retention: Retention
@@ -815,6 +999,27 @@ def test_a_room_may_lose_all_and_keeps_its_head(keeping: Callable[[Retention], S
     assert store.history("lobby", Span(9, after=0)).events == ()
     assert search(store, "a") == []
     assert say(store, "d", n=4)[0].seq == 4
+
+
+def test_deeds_are_dropped_as_messages_are(keeping: Callable[[Retention], Store]) -> None:
+    store = keeping(Retention(keep_messages=3))
+    store.commit(
+        Work([NewRoom("lobby")], [deed("topic", text="t" * 100), append(1), deed("pin", 2, client=ANN, target=2)])
+    )
+    say(store, "x", n=3)
+    settle(store)
+    assert [event.seq for event in read(store)] == [2, 3, 4]
+    assert sizes(store)["lobby"] == size(*read(store))
+    do(store, deed("unpin", 4, client=ANN, target=2))
+    settle(store)
+    assert [type(event) for event in read(store)] == [Acted, Message, Acted]
+    store = keeping(Retention(keep_days=7))
+    do(store, deed("topic", text="t" * 100))
+    do(store, deed("pin", 1, client=ANN))
+    settle(store, MS + 8 * DAY)
+    assert store.read("lobby", 0, 99, LOTS) == Slice(3, 2, ())
+    assert sizes(store)["lobby"] == 0
+    assert do(store, deed("topic")) == Acted(3, MS, "cat", b"12345678", 0, "topic")
 
 
 def test_what_is_kept_may_change_while_it_runs(keeping: Callable[[Retention], Store]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec.structs import replace
 from store.saying import (
     ANN,
     BOB,
@@ -30,34 +31,50 @@ from store.saying import (
 )
 
 from zchat import errors
-from zchat.messages import Deleted, Edited, Message, Refused, Send
+from zchat.messages import Acted, Deleted, Edited, Message, Refused, Send
 from zchat.store.base import (
     Account,
     Amend,
     Append,
+    Block,
+    Deed,
     Device,
     Greeting,
     Invite,
     KnownName,
     Member,
+    Membership,
     NewRoom,
     Query,
     Quotas,
     ReadMark,
     Record,
     Refusal,
+    Sanction,
     Sending,
     Span,
+    Terms,
     Work,
 )
 from zchat.store.memory import MemoryStore
 from zchat.store.sqlite import SqliteStore
 from zchat.store.sqlite.check import check
 
-ROOMS = {"lobby": (), "den": (), "@x": (Member(ANN, "ann"), Member(BOB, "bob"))}
+ROOMS = {"lobby": (), "den": (), "@x": (Member(ANN, "ann"), Member(BOB, "bob")), "@3f": ()}
 TEXTS = st.sampled_from(["apple", "Apple pie", "banana", "the apple, again", "", "🎉", "x" * 5000])
 WHO = st.sampled_from([ANN, BOB, CAT])
 ROOM = st.sampled_from(list(ROOMS))
+ACTED = st.builds(
+    Acted,
+    st.just(0),
+    st.just(0),
+    st.just(""),
+    st.just(b""),
+    st.sampled_from([0, 1]),  # whether it uses a number up
+    st.sampled_from(["topic", "pin"]),
+    target=st.integers(0, 12),
+    text=TEXTS,
+)
 SENDS = st.lists(
     st.tuples(
         WHO,
@@ -67,15 +84,30 @@ SENDS = st.lists(
             st.lists(TEXTS, min_size=2, max_size=4),
             st.tuples(st.integers(0, 12), st.one_of(TEXTS, st.none())),
             st.just(Refused(0, "too-long", "why", 3, 4)),
+            ACTED,
         ),
     ),
     max_size=6,
 )
-Said = str | list[str] | tuple[int, str | None] | Refused
+Said = str | list[str] | tuple[int, str | None] | Refused | Acted
 RECORD = st.one_of(
     st.builds(Account, WHO, st.sampled_from(["member", "owner"]), st.sampled_from([0, MS])),
     st.builds(Device, st.sampled_from([b"k" * 32, b"l" * 32]), WHO),
     st.builds(Invite, st.just(b"i" * 16), ROOM, st.just("member"), st.integers(1, 3), st.just(MS)),
+    st.builds(Membership, ROOM, WHO, st.sampled_from(["member", "moderator"]), st.just(MS)),
+    st.builds(
+        Sanction,
+        st.one_of(ROOM, st.just("")),
+        WHO,
+        st.sampled_from(["ban", "mute"]),
+        st.just("bob"),
+        st.just(0),
+        st.just("ann"),
+        st.just(MS),
+        TEXTS,
+    ),
+    st.builds(Terms, ROOM, topic=TEXTS, pins=st.sampled_from([(), (2, 1)])),
+    st.builds(Block, WHO, WHO),
 )
 QUOTA = st.sampled_from([300, 6000, LOTS])
 FAULT = st.sampled_from(
@@ -161,14 +193,23 @@ class Machine(RuleBasedStateMachine):
 
     def _send(self, who: bytes, room: str, what: Said) -> Sending:
         name, n = who[:3].decode(), self.last[who] + 1
-        self.last[who] += len(what) if isinstance(what, list) else 1
+        if isinstance(what, Acted) and not what.n:
+            n = 0
+        else:
+            self.last[who] += len(what) if isinstance(what, list) else 1
         self.ms += 1
         match what:
             case str() | list():
-                said = [Send(n + i, room, text) for i, text in enumerate([what] if isinstance(what, str) else what)]
+                said = [
+                    Send(n + i, room, text, reply=self.ms % 3)
+                    for i, text in enumerate([what] if isinstance(what, str) else what)
+                ]
                 return Append(room, who, self.ms, name, who[:8], who, said)
             case (target, text):
                 return Amend(room, who, self.ms, name, who[:8], who, n, target, text)
+            case Acted():
+                act = replace(what, ms=self.ms, name=name, sender=who[:8], n=n)
+                return Deed(room, who if n else b"", who, act)
         return Refusal(who, Refused(n, what.code, what.detail, what.expected, what.retry_ms))
 
     @rule(person=QUOTA, room=QUOTA)
@@ -236,7 +277,7 @@ class Machine(RuleBasedStateMachine):
         assert found.found == []
         kinds = Counter(type(event) for record in self.memory.rooms() for event in read(self.memory, record.room))
         assert (found.rooms, found.messages) == (len(self.memory.rooms()), kinds[Message])
-        assert (found.edits, found.deletions) == (kinds[Edited], kinds[Deleted])
+        assert (found.edits, found.deletions, found.deeds) == (kinds[Edited], kinds[Deleted], kinds[Acted])
 
     @precondition(lambda self: self.disk.counts()[1] > 0)
     @rule(work=SENDS)

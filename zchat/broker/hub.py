@@ -90,10 +90,11 @@ class Hub:
         self.settings = settings
         self.token = token
         self.turn = Turn(settings)
-        self.rates = Rates(settings.rates)
+        self.rates = Rates(settings.rates, settings.bot_rates)
         self.admission = Admission(self.turn, records, door, token, fresh) if door is not None else None
         if self.admission is not None:
             self.rates.exempt = self.admission.is_owner
+            self.rates.is_bot = self.admission.answers
         if self.admission is None:  # anybody may be any number of persons, and lose them
             self.names = Names(self.turn, known, forgotten=RESERVED_DAYS)
         else:
@@ -123,11 +124,16 @@ class Hub:
         """Whether something is left to be answered that was asked in earlier turns."""
         return bool(self._jobs)
 
+    @property
+    def queue(self) -> int:
+        """How much that is."""
+        return len(self._jobs)
+
     def reload(self, settings: Settings) -> None:
         """Goes by other bounds and times from now on; see limits.kept."""
         self.settings = self.turn.settings = settings
-        if settings.rates != self.rates.limits:
-            self.rates.set(settings.rates)
+        if (settings.rates, settings.bot_rates) != (self.rates.limits, self.rates.bots):
+            self.rates.set(settings.rates, settings.bot_rates)
 
     # A turn ---------------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from typing import NamedTuple
 
 from zchat import errors
-from zchat.broker.rates import Limits, Rate
+from zchat.broker.rates import BOTS, Limits, Rate
 from zchat.broker.settings import Settings
 
 
@@ -83,6 +83,8 @@ RATES = {
     "reads": "Pages of what was said.",
     "questions": "Everything else that is asked for.",
 }
+_BOT = "bot-"
+RATES |= {_BOT + name: f"The same of one bot: {told[0].lower()}{told[1:]}" for name, told in RATES.items()}
 """What may be asked for in a time."""
 
 SPARE = 64
@@ -163,7 +165,11 @@ def apply(settings: Settings, limits: Mapping[str, float]) -> Settings:
 
 def rate_defaults() -> dict[str, str]:
     """What a person may ask for in a time, by its name, as an operator writes it."""
-    return {field.name: rate_text(getattr(Limits(), field.name)) for field in fields(Limits)}
+    usual, bots = Limits(), BOTS
+    return {
+        **{field.name: rate_text(getattr(usual, field.name)) for field in fields(Limits)},
+        **{_BOT + field.name: rate_text(getattr(bots, field.name)) for field in fields(Limits)},
+    }
 
 
 def rate_text(rate: Rate | None) -> str:
@@ -202,8 +208,14 @@ def with_rates(settings: Settings, rates: Mapping[str, Rate | None], *, usual: b
     """
     if not (usual or rates):
         return settings
-    base = Limits() if usual else Limits(**dict.fromkeys(rate_defaults()))
-    return replace(settings, rates=replace(base, **rates))
+    none = Limits(**dict.fromkeys(field.name for field in fields(Limits)))
+    of_people = {name: rate for name, rate in rates.items() if not name.startswith(_BOT)}
+    of_bots = {name.removeprefix(_BOT): rate for name, rate in rates.items() if name.startswith(_BOT)}
+    return replace(
+        settings,
+        rates=replace(Limits() if usual else none, **of_people),
+        bot_rates=replace(BOTS if usual else none, **of_bots),
+    )
 
 
 def kept(running: Settings, wanted: Settings) -> tuple[Settings, list[str]]:

@@ -98,6 +98,38 @@ class Limits:
         return (self.messages, self.bytes, self.joins, self.creations, self.hellos, self.reads, self.questions)
 
 
+BOTS = Limits(
+    messages=Rate(100, 20),
+    bytes=Rate(512 * 1024, 128 * 1024),
+    joins=Rate(500, 10),
+    creations=Rate(10, 0.05),
+    hellos=Rate(50, 2),
+    reads=Rate(1000, 100),
+    questions=Rate(200, 20),
+)
+"""The same for each bot."""
+
+
+class _Measure:
+    """Limits, and what is worked out of them once.
+
+    Attributes:
+        rates: by kind.
+        say: messages and bytes that one with full buckets may say at once.
+        a_message, a_byte: seconds until what one takes has come back.
+    """
+
+    __slots__ = ("a_byte", "a_message", "limits", "rates", "say")
+
+    def __init__(self, limits: Limits | None) -> None:
+        self.limits = limits
+        self.rates = limits.kinds() if limits is not None else (None,) * 7
+        messages, size = self.rates[MESSAGES], self.rates[BYTES]
+        self.say = (messages.burst if messages else inf, int(size.burst) if size else sys.maxsize)
+        self.a_message = 1 / messages.per_second if messages else 0.0
+        self.a_byte = 1 / size.per_second if size else 0.0
+
+
 def _nobody(_person: bytes) -> bool:
     return False
 
@@ -107,34 +139,41 @@ class Rates:
 
     Args:
         limits: None for none.
+        bots: the same for each bot.
 
     Attributes:
-        limits: as `set` told last.
+        limits, bots: as `set` told last.
         exempt: says who is not limited.
+        is_bot: says who is one.
     """
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, bots: Limits | None = None) -> None:
         self.exempt: Callable[[bytes], bool] = _nobody
+        self.is_bot: Callable[[bytes], object] = _nobody
         self._full: dict[bytes, list[float]] = {}  # when each of a person's buckets will be full; what is past is full
         self._holds: dict[bytes, tuple[float, float]] = {}  # until when, and for how long altogether
         self._sweep = SWEEP
-        self.set(limits)
+        self.set(limits, bots)
 
     def __len__(self) -> int:
         """Persons of whom something is remembered."""
         return len(self._full.keys() | self._holds.keys())
 
-    def set(self, limits: Limits | None) -> None:
-        """Limits everybody so from now on; all buckets are full. Who is held off stays so, unless there are none."""
-        self.limits = limits
-        self._rates = limits.kinds() if limits is not None else (None,) * 7
-        messages, size = self._rates[MESSAGES], self._rates[BYTES]
-        self._say = (messages.burst if messages else inf, int(size.burst) if size else sys.maxsize)
-        self._a_message = 1 / messages.per_second if messages else 0.0  # in seconds
-        self._a_byte = 1 / size.per_second if size else 0.0
+    def set(self, limits: Limits | None, bots: Limits | None = None) -> None:
+        """Limits everybody so from now on; all buckets are full. Who is held off stays so, unless there are none.
+
+        Args:
+            bots: for each bot; where people have none, bots have none.
+        """
+        self.limits, self.bots = limits, bots
+        self._people = _Measure(limits)
+        self._bots = _Measure(None if limits is None else bots or limits)
         self._full.clear()
         if limits is None:
             self._holds.clear()
+
+    def _measure(self, person: bytes) -> _Measure:
+        return self._bots if self.is_bot(person) else self._people
 
     def limited(self, person: bytes) -> bool:
         """Whether there is any limit to what a person may ask for."""
@@ -153,7 +192,7 @@ class Rates:
             0 if they were there, and have been taken; else in how many seconds they will be, if nothing else is asked
             for before.
         """
-        rate = self._rates[kind]
+        rate = self._measure(person).rates[kind]
         if rate is None or self.exempt(person):
             return 0.0
         wait = self._wait(person, kind, rate, clock, amount)
@@ -163,7 +202,7 @@ class Rates:
 
     def wait(self, person: bytes, kind: int, clock: float, amount: float = 1.0) -> float:
         """The same as `take`, and nothing is taken."""
-        rate = self._rates[kind]
+        rate = self._measure(person).rates[kind]
         if rate is None or self.exempt(person):
             return 0.0
         return self._wait(person, kind, rate, clock, amount)
@@ -179,10 +218,10 @@ class Rates:
         """
         if self.limits is None or self.exempt(person):
             return None
-        full = self._full.get(person)
+        full, measure = self._full.get(person), self._measure(person)
         if full is None or (full[MESSAGES] <= clock and full[BYTES] <= clock):
-            return self._say
-        messages, size = self.limits.messages, self.limits.bytes
+            return measure.say
+        messages, size = measure.rates[MESSAGES], measure.rates[BYTES]
         return (
             inf if messages is None else self._left(person, MESSAGES, messages, clock),
             sys.maxsize if size is None else int(self._left(person, BYTES, size, clock)),
@@ -193,9 +232,9 @@ class Rates:
         full = self._full.get(person)
         if full is None:
             full = self._begin(person, clock)
-        first, second = full[MESSAGES], full[BYTES]
-        full[MESSAGES] = (first if first > clock else clock) + messages * self._a_message
-        full[BYTES] = (second if second > clock else clock) + size * self._a_byte
+        first, second, measure = full[MESSAGES], full[BYTES], self._measure(person)
+        full[MESSAGES] = (first if first > clock else clock) + messages * measure.a_message
+        full[BYTES] = (second if second > clock else clock) + size * measure.a_byte
 
     def _left(self, person: bytes, kind: int, rate: Rate, clock: float) -> float:
         full = self._full.get(person, _EMPTY)[kind]
@@ -234,7 +273,8 @@ class Rates:
         if not self.limited(person):
             return 0.0
         # Who says all there is to say at once, in one program after the other, is refused about as often as not.
-        asked = (self._rates[kind] for kind in (MESSAGES, JOINS, READS, QUESTIONS))
+        rates = self._measure(person).rates
+        asked = (rates[kind] for kind in (MESSAGES, JOINS, READS, QUESTIONS))
         steady = 2 * max((rate.per_second for rate in asked if rate is not None), default=0.0)
         allowance = min(allowance, int(MOST))
         rate = Rate(allowance, min(max(allowance / DRAIN, steady), MOST))

@@ -64,6 +64,7 @@ class Settings:
         max_bots_person: for which one person answers.
         max_waiting: private messages of one conversation for who is away.
         max_bytes_person, max_bytes_room: of events that are kept.
+        bot_rates: the same for a bot; where there are no rates for people it does not hold.
         rates: how much a person may ask for in a time; None for as much as they like. Where anybody can be as many
             persons as they like, limits to each would hinder only the honest.
     """
@@ -113,3 +114,4 @@ class Settings:
     max_bytes_person: int = 1 << 30
     max_bytes_room: int = 1 << 32
     rates: Limits | None = None
+    bot_rates: Limits | None = None

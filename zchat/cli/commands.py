@@ -29,6 +29,8 @@ SUMMARIES = {
     "admin": "What those do who run a broker, or moderate all of it.",
     "ask": "Asks the broker for the day, date or time.",
     "ping": "Round trip times to the broker.",
+    "top": "What goes on: rooms with people in them or just spoken in, the busiest first, with messages a second.",
+    "doctor": "Looks at all that zchat needs here, and says what is wrong and what to do.",
     "bench": "Measures a broker: what it gets through, and how long a message takes.",
     "export": "Writes rooms as they are now, oldest message first.",
     "import": "Puts the messages of a file into their rooms.",

@@ -34,6 +34,8 @@ EXAMPLES: dict[str, object] = {
     "keep-messages": 100_000,
     "pub-port": 5556,
     "banner": "Welcome.",
+    "log-file": "/var/log/zchat/zchat.log",
+    "http": "127.0.0.1:8080",
     "show-chat": False,
     "keys": "/var/lib/zchat/keys",
     "admission": "invite",

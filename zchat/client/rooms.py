@@ -77,6 +77,7 @@ class Rooms:
         missed: bool = False,
     ) -> None:
         self.names: dict[str, str] = {}
+        self._given: dict[str, str] = {}  # which room each of these names is of
         self.senders: set[bytes] = set()
         self.fence = fence
         self._channel = channel
@@ -161,7 +162,7 @@ class Rooms:
         for leave, _ in self._leaves.values():
             self._channel.ask(leave)
         for room in [room for room in self._rooms.values() if room.nameless]:
-            known = self._called(room.label)
+            known = self._wanted(room.label)
             if known is not None and known is not room:
                 self._take_over(room, known)
         self._follow([room for room in self._rooms.values() if room.inside], now)
@@ -199,6 +200,9 @@ class Rooms:
                 self._catch_up(room, told.head)
             self._reach(room, told.head, now, patient=False)
         self._met, self._missed = True, False
+        self._resumed = {
+            name: seq for name, seq in self._resumed.items() if not name.startswith("@")
+        }  # not its own now
         there = {told.room for told in welcome.private}
         for room in list(self._rooms.values()):
             if not room.private or room.nameless or room.name in there:
@@ -234,14 +238,17 @@ class Rooms:
             begin: where to begin, if it is not followed yet.
             quiet: without being in its roster.
         """
-        room = self._called(self.names.get(name, name))
+        room = self._wanted(name)
         if room is None and name.startswith("@"):
             why = "a person is no room: what is said to you in private is heard anyway"
             self._events.append(heard.NotEntered(name, errors.NameInvalid(why)))
             return
-        self.names.setdefault(name, name if room is None else room.label)
+        new = room is None
         if room is None:
             room = self._rooms[name] = Followed(name, name, quiet, private=name.startswith(PRIVATE), begin=begin)
+        self._given.setdefault(name, room.name)
+        self.names.setdefault(name, room.label)
+        if new:
             if self._pub_port is not None:
                 self._follow([room], now)
         elif not room.inside:
@@ -251,12 +258,21 @@ class Rooms:
             room.quiet = False
             self._join_again(room)
 
-    def _called(self, label: str) -> Followed | None:
-        """The room that the user hears called so, but for rooms of two."""
-        room = self._rooms.get(label)
-        if label.startswith(PRIVATE):
-            return next((one for one in self._rooms.values() if one.label == label and not one.nameless), room)
-        return room if room is None or room.label.startswith(PRIVATE) or not room.private else None
+    def _wanted(self, name: str) -> Followed | None:
+        """The room that the user means, but for rooms of two."""
+        room = self._rooms.get(self._given.get(name, name))
+        if name.startswith(PRIVATE) and (room is None or room.nameless):
+            return next((one for one in self._rooms.values() if one.label == name and not one.nameless), room)
+        return room if room is None or not room.private or room.label.startswith(PRIVATE) else None
+
+    def _move(self, before: str, room: str) -> None:
+        """What was given as names of one room are those of another."""
+        self._given = {given: room if one == before else one for given, one in self._given.items()}
+        self._name()
+
+    def _name(self) -> None:
+        self._given = {given: room for given, room in self._given.items() if room in self._rooms}
+        self.names = {given: self._rooms[room].label for given, room in self._given.items()}
 
     def _go_in(self, room: Followed, begin: Begin, *, quiet: bool) -> None:
         """The user wants to be in a private room whose events are heard anyway."""
@@ -271,7 +287,7 @@ class Rooms:
     def _take_over(self, nameless: Followed, room: Followed) -> None:
         """Which room is meant by a name is known."""
         self._drop(nameless)
-        self._call(nameless.label, room.label)
+        self._move(nameless.name, room.name)
         if not room.inside:
             self._go_in(room, nameless.begin, quiet=nameless.quiet)
         elif not nameless.quiet:
@@ -279,7 +295,7 @@ class Rooms:
 
     def leave(self, name: str) -> Leave | None:
         """Follows a room no longer, or gives up a private one; gives the request, None if there is nothing to leave."""
-        room = self._called(self.names.get(name, name))
+        room = self._wanted(name)
         if room is None:
             return None
         leave = Leave(self._channel.number(), room.name)
@@ -298,6 +314,7 @@ class Rooms:
         if room is None and added.room.startswith("@"):
             room = self._found(added.room, added.label)
             room.began = added.head
+            self._resumed.pop(added.room, None)
             self._deliver(room, room.stream.begin(added.head))
             self._events.append(heard.Added(room.label))
         if room is not None and room.private:
@@ -327,16 +344,12 @@ class Rooms:
         self._drop(room)
         if not room.private and room.stream.position is not None:
             self._left[room.name] = room.stream.position
-        self.names = {given: label for given, label in self.names.items() if label != room.label}
-
-    def _call(self, before: str, label: str) -> None:
-        """What the user heard called one thing is called another from now on."""
-        self.names = {given: label if called == before else called for given, called in self.names.items()}
+        self._name()
 
     def _label(self, room: Followed, label: str) -> None:
         if room.label != label:
-            self._call(room.label, label)
             room.label = label
+            self._name()
 
     def _found(self, name: str, label: str) -> Followed:
         """A private room is known from now on."""
@@ -499,14 +512,14 @@ class Rooms:
     def _rename(self, room: Followed, name: str, now: float) -> None:
         """The broker calls the room otherwise: its topic is another, so it is followed from the start."""
         self._drop(room)
-        self._call(room.name, name)
-        self.names[name] = name
-        twin = self._rooms.setdefault(name, room)
+        before, twin = room.name, self._rooms.setdefault(name, room)
         if twin is room:
             room.name, room.label, room.renamed = name, name, True
             self._follow([room], now)
         else:
             twin.quiet = twin.quiet and room.quiet
+        self._given[name] = name
+        self._move(before, name)
 
     def roster(self, people: People) -> bool:
         """Takes in who is in a room; says whether that was asked for here."""
@@ -529,11 +542,8 @@ class Rooms:
 
     def failed(self, failed: Failed, problem: errors.Refusal, now: float) -> None:
         """A request was refused: a leave, a read or a join, if it was made here."""
-        leave, _ = self._leaves.pop(failed.q, (None, True))
-        if leave is not None:
-            if isinstance(problem, errors.NoSuchRoom):  # an answer was lost, and this is the second time
-                self._gave_up(leave)
-            return
+        if self._leaves.pop(failed.q, None) is not None:
+            return  # it was no room
         beginning = self._with_tail(failed.q)
         if beginning is not None:
             if beginning.tail is not None:
@@ -555,7 +565,7 @@ class Rooms:
                 self._tail_told(room, room.tail, now)
         else:
             self._drop(room)
-        self.names = {given: label for given, label in self.names.items() if label != room.label}
+        self._name()
         self._events.append(heard.NotEntered(room.label, problem))
 
     # Events -----------------------------------------------------------------------------------------------------------

@@ -629,9 +629,7 @@ class Session:
             if asked is None or isinstance(asked, Leave):
                 self._rooms.failed(failed, problem, now)
             if asked is not None:
-                # What is to be left and is not there was left before: that answer was lost.
-                gone = isinstance(asked, Leave) and isinstance(problem, errors.NoSuchRoom)
-                self.answers[failed.q] = Done(failed.q) if gone else problem
+                self.answers[failed.q] = problem
 
     def end(self, problem: errors.ZchatError) -> None:
         """It is over, and does not come back."""

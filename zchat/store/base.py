@@ -545,15 +545,15 @@ class Query:
 def weight(event: Event) -> int:
     """Bytes that an event takes in a frame, at most and nearly."""
     match event:
-        case Acted():
-            texts = (event.name, event.verb, event.whom, event.text, event.room)
-            return 80 + sum(len(text.encode()) for text in texts)
         case Message():
             return 80 + len(event.name.encode()) + len(event.text.encode())
         case Edited():
             return 80 + len(event.name.encode()) + len(event.text.encode())
         case Deleted():
             return 80 + len(event.name.encode())
+        case Acted():
+            texts = (event.name, event.verb, event.whom, event.text, event.room)
+            return 80 + sum(len(text.encode()) for text in texts)
     return 64
 
 

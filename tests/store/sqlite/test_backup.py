@@ -13,10 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from store.saying import RECORDS, filled, records
 
 from zchat.errors import DataUnusable, StoreDamaged
 from zchat.messages import Message, Send, Stamp
-from zchat.store.base import Account, Append, Greeting, NewRoom, Work
+from zchat.store.base import Append, Greeting, NewRoom, Work, identity
 from zchat.store.sqlite import SqliteStore, open_store
 from zchat.store.sqlite.backup import Restored, backup, restore, target
 from zchat.store.sqlite.check import Examined, check
@@ -146,13 +147,23 @@ def test_a_backup_has_what_is_in_the_log_of_a_running_broker(folder: Path, tmp_p
 
 def test_a_backup_has_who_may_come_in(folder: Path, tmp_path: Path) -> None:
     with opened(folder) as store:
-        store.commit(Work(records=[Account(ANN, "owner")]))
+        store.commit(Work(records=[*RECORDS]))
         backup(folder, tmp_path / "copy", quiet)
-        store.commit(Work(dropped=[Account(ANN, "owner")]))
+        store.commit(Work(dropped=[*RECORDS]))
         assert store.records() == []
     restore(tmp_path / "copy", folder, quiet, NOW)
     with opened(folder) as store:
-        assert store.records() == [Account(ANN, "owner")]
+        assert records(store) == sorted(RECORDS, key=identity)
+
+
+def test_a_backup_has_what_was_done_in_rooms(tmp_path: Path) -> None:
+    folder = tmp_path / "done"
+    with opened(folder) as store:
+        before = [store.read(room.room, 0, 99, 1 << 20) for room in filled(store).rooms()]
+        assert backup(folder, tmp_path / "copy", quiet) == Examined(rooms=5, messages=45, edits=1, deletions=1, deeds=3)
+    restore(tmp_path / "copy", folder, quiet, NOW)
+    with opened(folder) as store:
+        assert [store.read(room.room, 0, 99, 1 << 20) for room in store.rooms()] == before
 
 
 def test_a_copy_with_a_damaged_log_is_no_good_backup(folder: Path, tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from zchat.errors import DataUnusable
-from zchat.messages import Refused, Send
-from zchat.store.base import Account, Amend, Append, KnownName, Member, NewRoom, ReadMark, Refusal, Sending, Work
+from zchat.messages import Acted, Refused, Send
+from zchat.store.base import Account, Amend, Append, Deed, KnownName, Member, NewRoom, ReadMark, Refusal, Sending, Work
 from zchat.store.sqlite import SqliteStore, open_store
 from zchat.store.sqlite.check import NAMED, Examined, check, examine, explained, snapshot
 from zchat.store.sqlite.folder import DATABASE
@@ -67,19 +67,24 @@ def fill_the_log(folder: Path) -> SqliteStore:
         [_append("lobby", 16, "late 1", "late 2")],
         [_amend("lobby", 18, 12, "late two")],
         [_append("@x", 19, "late secret 1", "late secret 2"), _amend("lobby", 21, 1, None)],
-        [refusal, _append("new", 23, "new 1")],
-        [_append("new", 1, "new 2", "new 3", client=BOB), _append("lobby", 24, "last")],
+        [_act("new", 0), refusal, _append("new", 23, "new 1"), _act("lobby", 24)],
+        [_append("new", 1, "new 2", "new 3", client=BOB), _act("@x", 0), _append("lobby", 25, "last")],
     ):
         store.commit(Work([NewRoom("new")], sends))
     return store
 
 
-LOGGED = Examined(rooms=3, messages=16 + 2, edits=3 + 1, deletions=2 + 1)
+LOGGED = Examined(rooms=3, messages=16 + 2, edits=3 + 1, deletions=2 + 1, deeds=3)
 """What is in it then."""
 
 
 def _amend(room: str, n: int, target: int, text: str | None) -> Sending:
     return Amend(room, ANN, MS + n, "ann", ANN[:8], ANN, n, target, text)
+
+
+def _act(room: str, n: int) -> Sending:
+    """Something done by ann, or without a number by nobody who has such."""
+    return Deed(room, ANN if n else b"", ANN, Acted(0, MS + n, "ann", ANN[:8], n, "topic", text="all of it"))
 
 
 def _append(room: str, n: int, *texts: str, client: bytes = ANN) -> Sending:
@@ -138,7 +143,7 @@ def test_what_a_killed_broker_left_in_the_log_is_whole_and_counted(tmp_path: Pat
     store = open_store(tmp_path)
     assert store.warnings == []
     assert examined(tmp_path) == LOGGED
-    assert store.counts() == (3, 18 + 4 + 3)
+    assert store.counts() == (3, 18 + 4 + 3 + 3)
     store.close()
 
 
@@ -255,7 +260,7 @@ That the very last is missing cannot be told: nothing else is written in its tur
         ("UPDATE log SET sent = (SELECT sent FROM log ROW1) ROW2", "a row of log does not"),
         ("DELETE FROM events WHERE id = LOBBY + 13", "lobby: 13 is missing"),
         ("UPDATE events SET link = 99 WHERE id = LOBBY + 12", "lobby: 12 does not match its checksum"),
-        ("DELETE FROM persons WHERE id = 2", "new: 2 is of nobody"),
+        ("DELETE FROM persons WHERE id = 2", "new: 3 is of nobody"),
         ("DELETE FROM heads WHERE room = 3", "a turn in the log is of room 3, which is missing"),
         ("DROP TABLE log", "the table log is not as it was made"),
     ],
@@ -276,8 +281,10 @@ def test_what_is_not_as_it_was_logged_is_found(tmp_path: Path, damage: str, find
     ("turn", "change", "finding"),
     [
         (0, lambda ends, runs: runs[-1][2].pop(), "lobby: 14 is not what deleted 1"),
-        (2, lambda ends, runs: ends[1].__setitem__(3, 16), "lobby: 15 is missing"),
-        (2, lambda ends, runs: runs[0].__setitem__(0, 77), "new: 2 is of nobody"),
+        (1, lambda ends, runs: runs[0].__setitem__(0, 77), "new: 1 is of nobody"),
+        (1, lambda ends, runs: ends[0].__setitem__(3, 2), "new: 1 is missing"),
+        (2, lambda ends, runs: ends[2].__setitem__(3, 17), "lobby: 16 is missing"),
+        (2, lambda ends, runs: runs[0].__setitem__(0, 77), "new: 3 is of nobody"),
         (2, lambda ends, runs: ends[0].__setitem__(2, 77), "a turn in the log is of room 77, which is missing"),
     ],
 )

@@ -490,7 +490,7 @@ def test_a_turn_that_fails_after_it_settled_is_undone(folder: Path, settled: boo
         assert everything(store) == before
     assert whole(folder)
     store.commit(Work([NewRoom("other")]))  # takes the key that the new room had
-    assert [part.room for part in store.rooms()] == ["lobby", "den", "@x", "other"]
+    assert [part.room for part in store.rooms()] == ["lobby", "den", "@x", "@3f", "@audit", "other"]
     store._upkeep.settle()
     events = sent(store.commit(work))
     assert [getattr(event, "seq", 0) for event in events] == [45, 46, 47, 48, 2, 3, 49, 50, 1, 2, 3, 51]

@@ -22,6 +22,8 @@ from store.saying import (
     amend,
     append,
     appends,
+    crash,
+    deed,
     do,
     everything,
     failing,
@@ -39,12 +41,15 @@ from store.saying import (
     settle,
     sqlite_error,
     texts,
+    unsettled,
 )
 
 from zchat import errors
 from zchat.messages import Ack, Message, Refused, Stamp
-from zchat.store.base import Greeting, KnownName, NewRoom, ReadMark, Refusal, Sending, Work
+from zchat.store.base import ClientRecord, Greeting, KnownName, NewRoom, ReadMark, Refusal, Sending, Work
 from zchat.store.sqlite import open_store
+from zchat.store.sqlite.check import Examined, check
+from zchat.store.sqlite.rows import unpack
 
 # What is kept --------------------------------------------------------------------------------------------------------
 
@@ -151,6 +156,33 @@ def test_old_sends_are_folded_and_their_refusals_stay_known(folder: Path) -> Non
     record = greeted(store).record
     assert record.last == 61
     assert outcomes(record) == {n: no[n] for n in range(52, 61) if n in no} | {61: Ack(61, "lobby", 76, MS + 61)}
+    store.close()
+
+
+def test_what_nobody_has_sent_is_with_no_client(folder: Path) -> None:
+    watch = Watch()
+    store = open_store(folder, clock=watch, keep_outcomes=20, window=10)
+    for n in range(1, 61):
+        store.commit(Work([NewRoom("lobby")], [deed("topic"), append(n), deed("pin", target=n)]))
+        if n % 3 == 0:
+            settle(store, watch=watch)
+    store.commit(Work(sends=[deed("topic")]))
+    assert 0 < store.tidy(MS, idle=True) <= 1
+    watch.now += 1.1
+    store.tidy(MS, idle=True)
+    assert unsettled(store) == 0  # as if somebody had sent it
+    told = [unpack(row) for (row,) in store._db.execute("SELECT ends FROM turns")]
+    assert sum(len(ends) for _, ends in told) == store._cache.recent.count <= 22
+    assert rows(store, "clients") == 1
+    for _ in range(3):
+        assert len(read(store)) == 181
+        assert list(outcomes(greeted(store).record)) == list(range(51, 61))
+        assert greeted(store, b"").record == ClientRecord()
+        assert store._cache.recent.of(b"") == ()
+        assert store._cache.recent.count <= 22
+        assert check(folder, lambda *_: None) == Examined(rooms=1, messages=60, deeds=121)
+        crash(store, folder)
+        store = open_store(folder, clock=watch, keep_outcomes=20, window=10)
     store.close()
 
 
