@@ -135,7 +135,7 @@ def answer(arguments: list[str]) -> int:
     lines: list[str] = []
     try:
         shell, *words = arguments
-        if shell == Shell.BASH:
+        if Shell(shell) is Shell.BASH:
             line = typed.read(*words)
             if line.files:
                 lines = ["files"]
@@ -176,6 +176,9 @@ def offered(words: list[str], current: str) -> Offer:
     with contextlib.redirect_stdout(io.StringIO()):  # --version says so at once
         context = _resolve_context(typer.main.get_command(app), {}, "zchat", list(words))
         found, rest = _resolve_incomplete(context, list(words), current)
+    subs = getattr(found, "commands", {})
+    if subs and any(not word.startswith("-") for word in words[context.command_path.count(" ") :]):
+        return Offer("words", [])  # there is no such command
     before = current[: len(current) - len(rest)] if rest != current else ""
     kind = _files(found)
     if kind:
@@ -183,7 +186,7 @@ def offered(words: list[str], current: str) -> Offer:
     source = _source(found, context)
     if source is None:
         items = [(str(item.value), str(item.help or "")) for item in found.shell_complete(context, rest)]
-        subs = getattr(found, "commands", {})  # what click says of these it cuts off
+        # What click says of a command is cut off.
         items = [(word, str(subs[word].help or "") if word in subs else told) for word, told in items]
     else:
         items = [(word, "") for word in source(context, rest)]

@@ -11,6 +11,9 @@ from typing import NamedTuple
 _SAFE = re.compile(r"[\w%+,./:=@-]")
 """What means nothing to bash, wherever in a word it is."""
 
+_PREFIXES = "$@"
+"""Where readline has a word begin with what it breaks at: `rl_special_prefixes`."""
+
 
 class Typed(NamedTuple):
     """A line up to the cursor.
@@ -80,9 +83,9 @@ def read(line: str, breaks: str) -> Typed:
                 current += next(rest, "")
             else:
                 usable = usable and c not in "$`"
-                current += c
                 if c in breaks:
-                    kept = current
+                    kept = current if c in _PREFIXES else current + c
+                current += c
     return Typed(words, current, kept, quote, usable, files)
 
 
