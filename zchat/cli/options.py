@@ -54,8 +54,8 @@ Data = Annotated[
 ]
 
 
-_SETTABLE = ("url", "identity")
-"""A command with one of these parameters takes what contexts and the client's configuration say."""
+_SETTABLE = ("ZCHAT_URL", "ZCHAT_IDENTITY")
+"""A command with an option that one of these may say takes what contexts and the client's configuration say, too."""
 
 
 class ClientCommand(TyperCommand):
@@ -66,8 +66,8 @@ class ClientCommand(TyperCommand):
 
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
-        names = [str(one.name) for one in self.params]
-        if (at := next((names.index(name) for name in _SETTABLE if name in names), None)) is not None:
+        at = next((n for n, one in enumerate(self.params) if one.envvar in _SETTABLE), None)
+        if at is not None:
             self.params.insert(
                 at,
                 TyperOption(

@@ -70,7 +70,8 @@ def contexts() -> Contexts:
         key = next(iter(table.keys() - {"use"}), "contexts")
         raise BadConfig(f"{path}{_line(text, key)}: {key[:40]}: there are use, and tables [contexts.NAME]")
     for name, said in named.items():
-        where = f"{path}{_line(text, f'contexts.{name}')}: {name[:40]}"
+        line = _line(text, f"contexts.{name}") or _line(text, name, "contexts")
+        where = f"{path}{line}: {name[:40]}"
         if not _NAME.fullmatch(name):
             raise BadConfig(f"{where}: {_NO_NAME}")
         if not isinstance(said, dict):

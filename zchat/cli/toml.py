@@ -53,14 +53,19 @@ def line_of(text: str, key: str, table: str | None = None) -> int:
         table: the one that it is in; None for none.
     """
     within: str | None = None
+    table, head_of_key = table and _plain(table), _plain(key)
     for number, line in enumerate(text.splitlines(), 1):
         head = re.match(r"\s*\[\s*(.*?)\s*\]", line)
         if head is not None:
-            within = re.sub(r"[\s\"']", "", head[1])
+            within = _plain(head[1])
         found = re.match(r"\s*[\"']?([\w.-]+)[\"']?\s*=", line)
-        if (within == table and found is not None and found[1] == key) or (head is not None and within == key):
+        if (within == table and found is not None and found[1] == key) or (head is not None and within == head_of_key):
             return number
     return 0
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s\"']", "", name)
 
 
 def literal(value: str | float | bool) -> str:
