@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from zchat.client.sync import Client
 
 PATIENCE = 0.5
-"""Seconds that somebody who pressed Tab waits for a broker at most."""
+"""Seconds that somebody who pressed Tab waits for a broker at most, if `ZCHAT_COMPLETION_TIMEOUT` says nothing else."""
 
 MOST = 500
 """Words that are offered at most."""
 
+_LONG = 60.0
 _LONGEST = 256  # characters of one
 _TOLD = 60  # characters of what is said of one
 
@@ -44,7 +45,7 @@ def command(
 
     bash: eval "$(zchat completion bash)" in ~/.bashrc. zsh: the same with zsh in ~/.zshrc, after compinit. fish: zchat
     completion fish > ~/.config/fish/completions/zchat.fish. Rooms and people are asked of the broker that the command
-    would use, for half a second; if it does not answer, none are offered.
+    would use, for half a second or ZCHAT_COMPLETION_TIMEOUT seconds; if it does not answer, none are offered.
     """
     from zchat.cli.output import out
 
@@ -176,6 +177,7 @@ def offered(words: list[str], current: str) -> Offer:
     with contextlib.redirect_stdout(io.StringIO()):  # --version says so at once
         context = _resolve_context(typer.main.get_command(app), {}, "zchat", list(words))
         found, rest = _resolve_incomplete(context, list(words), current)
+    rest = "=" if current == "=" else rest  # which click takes for the one of an option
     subs = getattr(found, "commands", {})
     if subs and any(not word.startswith("-") for word in words[context.command_path.count(" ") :]):
         return Offer("words", [])  # there is no such command
@@ -290,7 +292,7 @@ def _asked(context: typer.Context, ask: Callable[[Client], list[str]]) -> list[s
     # A name may take longer to be resolved than anybody waits, and cannot be interrupted.
     asking = threading.Thread(target=run, daemon=True)
     asking.start()
-    if answered.wait(PATIENCE):
+    if answered.wait(_patience()):
         asking.join(PATIENCE)  # it says goodbye
     return sorted(word for word in list(found) if _harmless(word))
 
@@ -319,7 +321,16 @@ def _visitor(context: typer.Context) -> Client:
         file = keys.config_folder() / "identities" / f"{keys.identity_name(identity)}.key"
         if not file.exists():
             raise KeyUnusable("there is no such key yet")
-    return visitor(url, PATIENCE, identity, person=known_person(name, url))
+    return visitor(url, _patience(), identity, person=known_person(name, url))
+
+
+def _patience() -> float:
+    import os
+
+    try:
+        return min(max(float(os.environ.get("ZCHAT_COMPLETION_TIMEOUT") or PATIENCE), 0.0), _LONG)
+    except ValueError:
+        return PATIENCE
 
 
 def _harmless(word: str) -> bool:

@@ -31,7 +31,7 @@ def add(
     ],
     identity: Annotated[str | None, typer.Option("--identity", metavar="NAME", help="Which of your keys.")] = None,
     speaker: Annotated[str | None, typer.Option("--name", metavar="NAME", help="Whom to speak as.")] = None,
-    room: Annotated[str | None, typer.Option("--room", metavar="NAME", help="The room that zchat join enters.")] = None,
+    room: Annotated[str | None, typer.Option("--room", metavar="ROOM", help="The room that zchat join enters.")] = None,
     connect_timeout: Annotated[
         float | None,
         typer.Option("--connect-timeout", min=0.0, metavar="SECONDS", help="How long to wait for the broker."),
