@@ -148,7 +148,7 @@ def answer(arguments: list[str]) -> int:
             current = words[-1]
             offer = offered(words[:-1], typed.bare(current) if shell == Shell.FISH else current)
             lines = [offer.kind, *(f"{word}\t{told}" if told else word for word, told in offer.words)]
-    except Exception:  # noqa: S110  # to who is typing nothing is worse than a traceback in the line
+    except (Exception, KeyboardInterrupt):  # noqa: S110  # to who is typing nothing is worse than a traceback in the line
         pass
     try:
         sys.stdout.write("".join(f"{line}\n" for line in lines))
