@@ -170,10 +170,10 @@ def _figures_alike(line: str) -> list[str]:
 
 
 def test_every_slash_command_and_option_shown_exists(world: World) -> None:
-    from zchat.cli.chat import COMMANDS
+    from zchat.verbs import WORDS
 
     table = section(README, "## In a terminal")
-    assert set(re.findall(r"`[^`]*?/(\w+)", table)) == set(COMMANDS)
+    assert set(re.findall(r"`[^`]*?/(\w+)", table)) == set(WORDS)
     shown = world.run("broker", "--help").stdout
     for option in re.findall(r"^\| `(--[^|]*)\|", section(README, "## The broker"), re.MULTILINE):
         for name in re.findall(r"--[\w-]+", option):
