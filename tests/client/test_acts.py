@@ -74,8 +74,8 @@ def test_who_is_invited_is_in_and_who_is_kicked_is_out(ann: zchat.Client, bob: z
     assert "+plans" not in [info.room for info in bob.rooms()]
 
 
-def test_a_private_room_goes_on_where_it_was(world: World, folder: Path) -> None:
-    data = str(folder / "data")
+def test_a_private_room_goes_on_where_it_was(world: World, tmp_path: Path) -> None:
+    data = str(tmp_path / "data")
     broker = world.broker("--data", data)
     with zchat.connect(world.url, name="ann", person=b"a" * 16) as ann:
         ann.act("+plans", "create")
