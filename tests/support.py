@@ -64,13 +64,20 @@ class Process:
         env: its environment.
         stdin: whether it gets a pipe that stays open; else an input that is at its end.
         within: a command that runs it, as `ip netns exec` does.
+        program: what is run instead of zchat.
     """
 
     def __init__(
-        self, arguments: list[str], env: dict[str, str], *, stdin: bool = False, within: Sequence[str] = ()
+        self,
+        arguments: list[str],
+        env: dict[str, str],
+        *,
+        stdin: bool = False,
+        within: Sequence[str] = (),
+        program: Sequence[str] = ZCHAT,
     ) -> None:
         self.popen = subprocess.Popen(
-            [*within, *ZCHAT, *arguments],
+            [*within, *program, *arguments],
             env=env,
             stdin=subprocess.PIPE if stdin else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -296,10 +303,15 @@ class World:
         return found
 
     def start(
-        self, *arguments: str, stdin: bool = False, env: dict[str, str] | None = None, within: Sequence[str] = ()
+        self,
+        *arguments: str,
+        stdin: bool = False,
+        env: dict[str, str] | None = None,
+        within: Sequence[str] = (),
+        program: Sequence[str] = ZCHAT,
     ) -> Process:
         """Starts a process in pipes."""
-        found = Process(list(arguments), env or self.env, stdin=stdin, within=within)
+        found = Process(list(arguments), env or self.env, stdin=stdin, within=within, program=program)
         self._started.append(found)
         return found
 

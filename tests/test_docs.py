@@ -23,13 +23,13 @@ from typer.main import get_command
 
 from zchat import codec, errors, keyfiles, links, names
 from zchat.address import Address
-from zchat.broker import admission, entrance, inflow, limits, logs, people, rates, server, sockets
+from zchat.broker import admission, entrance, http, inflow, limits, logs, metrics, people, rates, server, sockets, web
 from zchat.broker.settings import Settings
-from zchat.cli import commands, plan
+from zchat.cli import commands, plan, settings
 from zchat.store.sqlite import store
 
-SECURITY, OPERATING, README = (
-    (ROOT / path).read_text() for path in ("docs/SECURITY.md", "docs/OPERATING.md", "README.md")
+SECURITY, OPERATING, CLIENT, README = (
+    (ROOT / path).read_text() for path in ("docs/SECURITY.md", "docs/OPERATING.md", "docs/CLIENT.md", "README.md")
 )
 
 sys.path.append(str(ROOT))
@@ -103,6 +103,10 @@ def _numbers(first: str) -> list[float]:
         ("a search", [store.SEARCH_SECONDS]),
         ("people whose rates are remembered", [rates.PERSONS]),
         ("people who are held off", [rates.OFFENDERS]),
+        (
+            "monitoring (`--http`): connections; seconds for each; a request's head",
+            [http.CONNECTIONS, http.PATIENCE, web.HEAD],
+        ),
         ("a link's text; a file with keys", [links.LONGEST, keyfiles.BIGGEST / 2**20]),
         ("a link for a device; the first owner's", [admission.DEVICE_LIFE / 3600, entrance.OWNER_LIFE / 86400]),
         ("a name that was given up", [people.RESERVED_DAYS]),
@@ -134,6 +138,28 @@ def test_holds_and_the_log_are_as_told() -> None:
     assert _numbers("lines of the log, of one level") == [*held.bursts.values(), held.span]
 
 
+def test_every_metric_is_listed() -> None:
+    listed = {name.strip("`"): cells for name, cells in _rows(section(OPERATING, "## Monitoring")).items()}
+    rows = [(name, cells[0]) for name, cells in listed.items() if name.startswith("zchat_")]
+    assert rows == [(one.name, one.kind) for one in metrics.METRICS]
+    seen = metrics.Seen(
+        metrics.Counts(),
+        metrics.Standing(0, 0, 0, 0, 0, 0, 0, draining=False, storing=True),
+        http.process(0.0, ROOT),
+    )
+    for one in metrics.METRICS:
+        labels = {label for rest, _ in one.samples(seen) for label in re.findall(r'(\w+)="', rest)}
+        told = {cell.strip("` ") for cell in listed[one.name][1].partition(":")[0].split(",")} - {""}
+        assert labels == told, one.name
+
+
+def test_monitoring_is_bounded_as_told() -> None:
+    text = " ".join(section(OPERATING, "## Monitoring").split())
+    assert f"{http.CONNECTIONS} connections at a time, {http.PATIENCE:g} s for each, {web.HEAD // 1024} KiB" in text
+    for path in http._PAGES:
+        assert f"| `{path}` |" in text
+
+
 # Evidence -------------------------------------------------------------------------------------------------------------
 
 
@@ -156,7 +182,7 @@ def test_what_a_hostile_one_does_is_all_listed_and_can_be_run() -> None:
     assert [chaos.parser().parse_args(one.split()).rows for one in shown] == [(row,) for row in hostile.ROWS]
 
 
-@pytest.mark.parametrize("page", ["SECURITY", "OPERATING"])
+@pytest.mark.parametrize("page", ["SECURITY", "OPERATING", "CLIENT"])
 def test_files_that_are_linked_exist(page: str) -> None:
     for link in re.findall(r"\]\(([^)#]+)\)", globals()[page]):
         assert (ROOT / "docs" / link).exists(), link
@@ -182,7 +208,7 @@ def _command(words: list[str]) -> Any:
     return inner[words[1]] if inner and len(words) > 1 and words[1] in inner else found
 
 
-@pytest.mark.parametrize("page", ["SECURITY", "OPERATING", "README"])
+@pytest.mark.parametrize("page", ["SECURITY", "OPERATING", "CLIENT", "README"])
 def test_zchat_knows_the_options_that_are_shown(page: str) -> None:
     known = get_command(commands.app).commands  # type: ignore[attr-defined]
     for words in _commands_in(globals()[page]):
@@ -272,3 +298,27 @@ def test_a_broker_is_operated_as_told(world: World, tmp_path: Path) -> None:
     for block in blocks(OPERATING, "console"):
         for step in steps(block):
             here.run(step)
+
+
+# What spares typing ---------------------------------------------------------------------------------------------------
+
+
+def test_contexts_and_settings_print_what_is_shown(world: World, tmp_path: Path) -> None:
+    env = world.person(tmp_path / "alice")
+    for block in blocks(CLIENT, "console"):
+        for step in steps(block):
+            if step.command.startswith("export "):
+                name, _, value = step.command.removeprefix("export ").partition("=")
+                env[name] = value
+            else:
+                assert shell(f"{step.command} 2>&1", env, env["HOME"]).stdout.splitlines() == step.shown, step
+
+
+def test_every_setting_is_listed_with_its_variable_and_default() -> None:
+    rows = _rows(section(CLIENT, "## Settings"))
+    listed = {name.strip("`"): cells for name, cells in rows.items() if len(cells) == 3 and name.startswith("`")}
+    assert list(listed) == list(settings.SETTINGS)
+    for name, setting in settings.SETTINGS.items():
+        _, variable, default = listed[name]
+        assert variable == f"`{setting.variable}`"
+        assert setting.default is None or default == settings.shown(setting.default), name

@@ -22,7 +22,7 @@ import zmq
 
 from zchat import codec
 from zchat.address import Address
-from zchat.broker import sockets
+from zchat.broker import http, sockets
 from zchat.broker.admission import Door, Mode
 from zchat.broker.entrance import Entrance
 from zchat.broker.inputs import Input, Shutdown
@@ -106,6 +106,7 @@ class Broker:
         lines: what it logged.
         crash: what ended it, if anything did.
         heard: what its console would show.
+        monitor: what answers over HTTP, if it was made `monitored`.
     """
 
     def __init__(
@@ -122,7 +123,7 @@ class Broker:
         self.heard: list[tuple[str, str]] = []
         self._context = sockets.context()
         keys = broker_keys(folder / "keys") if folder is not None else None
-        at = settings.pop("port", 0)
+        at, monitored = settings.pop("port", 0), settings.pop("monitored", False)
         secret = keys.secret if keys is not None else None
         self._sockets = sockets.bind(self._context, Address(bind, at), None, PATIENCE, secret=secret)
         self.address = self._sockets.address
@@ -145,6 +146,9 @@ class Broker:
         self._given: deque[Input] = deque()
         self._woken, self._wake = os.pipe()
         self.server.watch(self._woken, self._take)
+        self.monitor = http.Monitor(self.server, http.listen(Address(bind, 0)), folder) if monitored else None
+        if self.monitor is not None:
+            self.server.look_with(self.monitor.look)
         self._handler = _Lines(self.lines)
         log = logging.getLogger("zchat.broker")
         log.setLevel(logging.INFO)
@@ -174,6 +178,8 @@ class Broker:
         os.close(self._wake)
         os.close(self._woken)
         assert not self.alive, "the broker hangs"
+        if self.monitor is not None:
+            self.monitor.close()
         self.server.close(0)
         terminate(self._context)
         if self.crash is not None:

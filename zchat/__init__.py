@@ -22,6 +22,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from zchat.client.aio import AsyncClient as AsyncClient
+    from zchat.client.aio import AsyncRoom as AsyncRoom
+    from zchat.client.aio import aconnect as aconnect
+    from zchat.client.bot import Arrival as Arrival
+    from zchat.client.bot import Bot as Bot
+    from zchat.client.bot import Context as Context
     from zchat.client.sync import Client as Client
     from zchat.client.sync import Room as Room
     from zchat.client.sync import connect as connect
@@ -30,9 +36,28 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["Client", "Message", "Room", "ZchatError", "__version__", "connect"]
+__all__ = [
+    "Arrival",
+    "AsyncClient",
+    "AsyncRoom",
+    "Bot",
+    "Client",
+    "Context",
+    "Message",
+    "Room",
+    "ZchatError",
+    "__version__",
+    "aconnect",
+    "connect",
+]
 
 _HOMES = {
+    "Arrival": "zchat.client.bot",
+    "AsyncClient": "zchat.client.aio",
+    "AsyncRoom": "zchat.client.aio",
+    "aconnect": "zchat.client.aio",
+    "Bot": "zchat.client.bot",
+    "Context": "zchat.client.bot",
     "Client": "zchat.client.sync",
     "Room": "zchat.client.sync",
     "connect": "zchat.client.sync",

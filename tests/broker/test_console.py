@@ -8,7 +8,18 @@ from collections.abc import Iterator
 import pytest
 
 from zchat.broker.console import GOODBYE, LINE, Console
-from zchat.broker.inputs import Announce, Input, Shutdown
+from zchat.broker.inputs import Announce, Input, Ordered, Shutdown
+from zchat.verbs import CONSOLE
+
+
+def console_of(fd: int) -> Console:
+    """A console that keeps what the operator is told."""
+    console = Console(fd, lambda lines: TOLD.extend(lines), lambda: ["#1 alice banned bob"])
+    TOLD.clear()
+    return console
+
+
+TOLD: list[str] = []
 
 
 @pytest.fixture(name="pipe")
@@ -16,7 +27,7 @@ def _pipe() -> Iterator[tuple[Console, int]]:
     """A console that reads a pipe, and the end that types."""
     read, write = os.pipe()
     os.set_blocking(read, False)
-    yield Console(read), write
+    yield console_of(read), write
     for fd in (read, write):
         try:
             os.close(fd)
@@ -35,7 +46,33 @@ def test_lines_are_told_to_everybody(pipe: tuple[Console, int]) -> None:
     assert typed(pipe, b" a line\n") == [Announce("half a line")]
 
 
-@pytest.mark.parametrize("word", [b"exit\n", b"QUIT\n", b"  Exit \n"])
+def test_a_slash_begins_an_order_and_two_a_line_with_one(pipe: tuple[Console, int]) -> None:
+    given = typed(pipe, b"/ban bob --for 1h spam and eggs\n/people\n//shrug\n/announce tea --for all\n")
+    people, tea = Ordered("people"), Ordered("announce", text="tea --for all")
+    assert given == [Ordered("ban", "bob", 3600, "spam and eggs"), people, Announce("/shrug"), tea]
+    assert TOLD == []
+
+
+def test_what_is_wrong_with_an_order_is_told_at_once(pipe: tuple[Console, int]) -> None:
+    assert typed(pipe, b"/ban\n/bna bob\n/ban bob --for ever\n/block bob\n") == []
+    assert [line.split(":")[0] for line in TOLD] == [
+        "write it as /ban NAME [--for TIME] [REASON]",
+        "unknown command /bna",
+        "ever is no time",
+        "unknown command /block",
+    ]
+
+
+def test_help_and_the_audit_log_are_shown_at_once(pipe: tuple[Console, int]) -> None:
+    assert typed(pipe, b"/audit\n/help kick\n") == []
+    assert TOLD[0] == "#1 alice banned bob"
+    assert TOLD[1].startswith("/kick NAME [REASON] ")
+    TOLD.clear()
+    assert typed(pipe, b"/help\n") == []
+    assert {line.split()[0] for line in TOLD[:-1]} == {f"/{name}" for name in CONSOLE}
+
+
+@pytest.mark.parametrize("word", [b"exit\n", b"QUIT\n", b"  Exit \n", b"/quit\n"])
 def test_exit_stops_the_broker(pipe: tuple[Console, int], word: bytes) -> None:
     assert typed(pipe, word) == [Shutdown(GOODBYE)]
 
@@ -74,7 +111,7 @@ def test_a_descriptor_that_is_gone() -> None:
     read, write = os.pipe()
     os.close(write)
     os.close(read)
-    console = Console(read)
+    console = console_of(read)
     assert console.read() == []
     assert console.closed
 
@@ -82,7 +119,7 @@ def test_a_descriptor_that_is_gone() -> None:
 def test_a_terminal_of_another_session_is_not_read() -> None:
     master, slave = os.openpty()
     try:
-        console = Console(slave)
+        console = console_of(slave)
         os.write(master, b"exit\n")
         assert not console.usable()
         assert console.read() == []

@@ -72,7 +72,9 @@ def test_unknown_command_is_an_error_and_nothing_is_said(world: World, alice: Te
     with zchat.connect(world.url, name="watcher") as client:
         lobby = client.join("lobby", quiet=True)
         alice.type("/frobnicate now\r")
-        alice.wait("unknown command /frobnicate: there are /help, /who, /rooms, /join")
+        alice.wait(r"unknown command /frobnicate: /help shows what there is \(// says a line with a slash\)")
+        alice.type("/serach now\r")
+        alice.wait(r"unknown command /serach: did you mean /search\?")
         alice.type("//frobnicate\r")
         assert next(lobby.messages(timeout=30)).text == "/frobnicate"
         alice.type("/msg bob\r")

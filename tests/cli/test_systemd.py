@@ -123,3 +123,11 @@ def test_words_are_quoted() -> None:
     assert _quoted("50%") == "50%%"
     assert _quoted('$a "b" \\ \n') == '"$$a \\"b\\" \\\\ \\x0a"'
     assert _quoted("") == '""'
+
+
+def test_a_log_may_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = unit(capsys, "--", "--log-file", "/var/log/zchat/zchat.log")
+    assert (lines(text, "LogsDirectory"), lines(text, "ReadWritePaths")) == (["zchat"], [])
+    text = unit(capsys, "--", "--log-file", "/srv/logs/zchat.log")
+    assert (lines(text, "LogsDirectory"), lines(text, "ReadWritePaths")) == ([], ["/srv/logs"])
+    assert not lines(unit(capsys), "ReadWritePaths")

@@ -124,6 +124,11 @@ class Hub:
         """Whether something is left to be answered that was asked in earlier turns."""
         return bool(self._jobs)
 
+    @property
+    def queue(self) -> int:
+        """How much that is."""
+        return len(self._jobs)
+
     def reload(self, settings: Settings) -> None:
         """Goes by other bounds and times from now on; see limits.kept."""
         self.settings = self.turn.settings = settings

@@ -12,6 +12,7 @@ import select
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from typing import Any
 
 import zmq
@@ -25,6 +26,7 @@ from zchat.broker.entrance import Entrance
 from zchat.broker.hub import Hub
 from zchat.broker.inflow import Inflow
 from zchat.broker.inputs import FenceMoved, Gone, Input, Met, Now, Received
+from zchat.broker.metrics import Counts, Standing
 from zchat.broker.pace import CROWD, Pace
 from zchat.broker.ports import Port
 from zchat.broker.settings import Settings
@@ -78,6 +80,9 @@ class Server:
         said: called with room and message for everything said in public; None for nothing.
         entrance: to whom it is open, if the sockets speak CURVE; else None.
         console: takes lines for the operator, which it must make harmless.
+
+    Attributes:
+        counts: what happened so far.
     """
 
     def __init__(
@@ -92,7 +97,9 @@ class Server:
         door, records = (None, ()) if entrance is None else (entrance.door, store.records())
         fresh = tuple if entrance is None else entrance.take
         self.hub = Hub(settings, store.rooms(), store.names(), secrets.token_bytes, door, records, fresh)
+        self.counts = Counts()
         self._store = store
+        self._storing, self._probe_at = True, 0.0
         store.quotas = _quotas(settings)
         self._sockets = sockets
         self._said = said
@@ -104,6 +111,7 @@ class Server:
         self._rooms_port = Port(settings, self._has_fence)
         self._inflow = Inflow(settings.credit * settings.text_limit + DRAIN)
         self._look_at = self._glance_at = 0.0
+        self._looks: list[Callable[[], None]] = []
         self._watched: dict[int, Watcher] = {}
         self._urgent = select.poll()  # what is watched, and nothing else
         self._given: deque[Input] = deque()
@@ -120,17 +128,29 @@ class Server:
         for fd in self._monitors:
             self._poller.register(fd, zmq.POLLIN)
 
-    def watch(self, fd: int, read: Watcher) -> None:
-        """Has a descriptor watched by the same poller; `read` is called when there is something, and gives inputs."""
+    def watch(self, fd: int, read: Watcher, *, urgent: bool = True, writing: bool = False) -> None:
+        """Has a descriptor watched by the same poller, from now on only like this.
+
+        Args:
+            read: called when there is something; gives inputs.
+            urgent: whether it also ends the pause after telling a crowd.
+            writing: whether it is to be called when something can be written, and not when something can be read.
+        """
         self._watched[fd] = read
-        self._urgent.register(fd, select.POLLIN)
-        self._poller.register(fd, zmq.POLLIN)
+        if urgent:
+            self._urgent.register(fd, select.POLLIN)
+        self._poller.register(fd, zmq.POLLOUT if writing else zmq.POLLIN)
 
     def unwatch(self, fd: int) -> None:
         """Undoes `watch`; harmless if it was not watched."""
         if self._watched.pop(fd, None) is not None:
-            self._urgent.unregister(fd)
+            with suppress(KeyError):  # it is not urgent
+                self._urgent.unregister(fd)
             self._poller.unregister(fd)
+
+    def look_with(self, look: Callable[[], None]) -> None:
+        """Has something done every `LOOK` seconds."""
+        self._looks.append(look)
 
     def give(self, item: Input) -> None:
         """Hands the next turn an input. May be called from a signal handler."""
@@ -190,6 +210,36 @@ class Server:
         """Whether it owes somebody an answer that takes another turn."""
         return self.hub.busy
 
+    def standing(self) -> Standing:
+        """How it is, in numbers."""
+        hub = self.hub
+        public = len(hub.rooms.public)
+        return Standing(
+            len(self._requests_port.open),
+            len(self._rooms_port.open),
+            len(hub.sessions),
+            len(hub.rooms.everybody),
+            public,
+            len(hub.rooms.by_name) - public,
+            hub.queue,
+            hub.draining,
+            self._storing,
+        )
+
+    def ready(self) -> str:
+        """Why nobody should be sent here now; empty if all is well."""
+        if self.hub.draining:
+            return "draining: the broker was told to stop"
+        if not self._storing and self._probe_at <= time.monotonic():
+            self._probe_at = time.monotonic() + LOOK
+            try:
+                # It writes, and changes nothing: there is no such name. Else it would not show before the next message.
+                self._store.commit(Work(freed=[""]))
+                self._storing = True
+            except errors.StoreUnavailable:
+                pass
+        return "" if self._storing else "the store cannot be written: see to the disk"
+
     def turn(self, most: float = 1.0) -> None:
         """Waits until there is something to do, and does it. Returns at least once a second.
 
@@ -201,6 +251,7 @@ class Server:
         now = time.monotonic()
         wait = min(self.hub.wait(), max(min(self._tidy_at, self._look_at) - now, 0.0), most)
         ready = self._poll(0.0 if pressing else wait)
+        begun = time.monotonic()
         inputs: list[Input] = []
         if not self._monitors.isdisjoint(ready):
             self._drain_monitors()
@@ -220,7 +271,9 @@ class Server:
             inputs.append(self._given.popleft())
         self._execute(inputs)
         self._tidy(idle=not ready)
-        if self._look_at <= time.monotonic():
+        now = time.monotonic()
+        self.counts.turns.observe(now - begun)
+        if self._look_at <= now:
             self._look()
 
     def _poll(self, wait: float) -> dict[Any, int]:
@@ -421,6 +474,8 @@ class Server:
             self._cut_endless(self._requests_port.open, self._rooms_port.open)
         if not self._sockets.renewed or self._requests_port.stuck(len(self.hub.sessions), clock):
             self._renew()
+        for look in self._looks:
+            look()
 
     def _glance(self) -> None:
         """Cuts who has no session and sends what never ends."""
@@ -450,9 +505,20 @@ class Server:
 
     def _execute(self, inputs: list[Input]) -> None:
         work = self.hub.handle(inputs, Now(time.monotonic(), _ms()))
+        writes = work.writes
+        begun = time.monotonic() if writes else 0.0
         try:
-            effects = self.hub.committed(apart.commit(self._store, work))
+            outcome = apart.commit(self._store, work)
+            if writes:
+                self._storing = True
+                self.counts.commits.observe(time.monotonic() - begun)
+                self.counts.committed(outcome)
+            effects = self.hub.committed(outcome)
         except errors.StoreUnavailable as error:
+            self._storing = False
+            self.counts.failures += 1
+            if writes:
+                self.counts.commits.observe(time.monotonic() - begun)
             effects = self.hub.failed(error, self._greeted(work))
             if self._entrance is not None:
                 self._entrance.again()
@@ -497,9 +563,11 @@ class Server:
                 if len(items) == 1:
                     alike[id(items[0])] = frames
             self._send(peer, frames)
+        self.counts.told(effects)
         for line in effects.log:
             address = self._connections.address(line.peer)
-            log.log(line.level, "%s%s", printable(line.text), f" from {address}" if address else "")
+            extra = {"address": address} if address else None
+            log.log(line.level, "%s%s", printable(line.text), f" from {address}" if address else "", extra=extra)
         for peer in effects.cuts:
             self._connections.cut(peer)
         for peer, wait in effects.over:

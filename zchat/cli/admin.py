@@ -151,6 +151,7 @@ def _audited(client: Client, since: int, most: int) -> list[Acted]:
         most: how many at most.
     """
     from zchat import errors
+    from zchat.cli.log import acts
     from zchat.messages import Page, Read
 
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import ExitStack
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -28,6 +29,13 @@ class LogLevel(StrEnum):
     INFO = "info"
     WARNING = "warning"
     ERROR = "error"
+
+
+class LogFormat(StrEnum):
+    """How a line of the log looks."""
+
+    TEXT = "text"
+    JSON = "json"
 
 
 class Admission(StrEnum):
@@ -120,6 +128,21 @@ def command(
         ),
     ] = None,
     log_level: Annotated[LogLevel, typer.Option("--log-level", help="How much to log.")] = LogLevel.INFO,
+    log_file: Annotated[
+        Path | None,
+        typer.Option("--log-file", metavar="FILE", help="Log to FILE, and anew when it was moved. [default: stderr]"),
+    ] = None,
+    log_format: Annotated[
+        LogFormat, typer.Option("--log-format", help="How a line of the log looks.")
+    ] = LogFormat.TEXT,
+    http: Annotated[
+        str | None,
+        typer.Option(
+            "--http",
+            metavar="HOST:PORT",
+            help="Serve /healthz, /readyz and /metrics there, on loopback. [default: off]",
+        ),
+    ] = None,
     show_chat: Annotated[
         bool | None, typer.Option("--show-chat/--no-show-chat", help="Print what is said. [default: on a terminal]")
     ] = None,
@@ -159,14 +182,14 @@ def command(
 
 def _broker(wanted: Wanted, plan: Plan) -> int:
     """Opens all that a broker needs, and lets it serve."""
-    from zchat.broker import logs, sockets
+    from zchat.broker import http, logs, sockets
     from zchat.broker.console import Console
     from zchat.broker.entrance import Entrance
     from zchat.broker.keys import authorized, broker_keys, door
     from zchat.broker.limits import within
     from zchat.broker.notify import Notifier
     from zchat.broker.server import Server
-    from zchat.cli.output import out, say
+    from zchat.cli.output import out
     from zchat.cli.serve import Service, descriptors
     from zchat.errors import StoreFailed
 
@@ -186,53 +209,72 @@ def _broker(wanted: Wanted, plan: Plan) -> int:
             insecure=plan.insecure,
             secret=None if keys is None else keys.secret,
         )
-        logs.start(plan.log_level)
-        try:
+        with ExitStack() as undo:
+            undo.callback(bound.close, 0)
+            logs.start(plan.log_level, plan.log_format, plan.log_file)
+            listener = None if plan.http is None else http.listen(plan.http)
+            if listener is not None:
+                undo.callback(listener.close)
             store = _store(plan)
             entrance = None
             if keys is not None and access.keys is not None:
                 at = door(access, bound.address, keys.public)
                 entrance = Entrance(at, access.keys, plan.folder or access.keys)
             show = _show if (sys.stdout.isatty() if plan.show_chat is None else plan.show_chat) else None
-            server = Server(replace(settings, pub_port=bound.pub_port), store, bound, show, entrance, _tell)
-        except BaseException:
-            bound.close(0)
-            raise
-        console = Console(sys.stdin.fileno(), _tell, lambda: _audit(server)) if plan.console else None
+            server = Server(replace(settings, pub_port=bound.pub_port), store, bound, show, entrance, _answer)
+            undo.pop_all()
+        monitor = None if listener is None else http.Monitor(server, listener, plan.folder)
+        console = Console(sys.stdin.fileno(), _answer, lambda: _audit(server)) if plan.console else None
         service = Service(server, wanted, plan, console, notifier)
         try:
             service.heed_signals()
             out(f"zchat broker listening on {bound.address}")
             if (link := server.owner_link()) is not None:
                 out(f"zchat join '{link}'")
+            if monitor is not None:
+                server.look_with(monitor.look)
+                _tell(plan, f"{monitor.url}/metrics, /healthz and /readyz are served")
             return service.run(f"listening on {bound.address}")
         except StoreFailed as error:
-            say(f"the broker stops, since its log cannot be relied on any more: {error}")
+            _tell(plan, f"the broker stops, since its log cannot be relied on any more: {error}", "error")
             return FAILURE
         finally:
+            if monitor is not None:
+                monitor.close()  # while the others are waited for, nobody would be answered
             server.close(service.linger())
-            say("the broker has stopped")
+            _tell(plan, "the broker has stopped")
     finally:
         context.term()
         notifier.close()
 
 
+def _tell(plan: Plan, line: str, level: str = "info") -> None:
+    """What is said on stderr is in the log as well, if that is elsewhere; where it is there, as JSON, only in it."""
+    from zchat.broker import logs
+    from zchat.cli.output import say
+
+    if plan.log_file is not None or plan.log_format != "text":
+        logs.note(level, line)
+    if plan.log_file is not None or plan.log_format == "text":
+        say(f"WARNING: {line}" if level == "warning" else line)
+
+
 def _store(plan: Plan) -> Store:
     """Opens what keeps the rooms, and says what is in it."""
-    from zchat.cli.output import counted, say
+    from zchat.cli.output import counted
     from zchat.store.memory import KEEP, MemoryStore
 
     if plan.folder is None:
-        say("nothing is kept: what is said is gone when this broker ends")
+        _tell(plan, "nothing is kept: what is said is gone when this broker ends")
         return MemoryStore(keep=plan.keep_messages or KEEP, keep_days=plan.keep_days)
     from zchat.store.sqlite import open_store
     from zchat.store.sqlite.retention import Retention
 
     store = open_store(plan.folder, Retention(plan.keep_days, plan.keep_messages))
     for warning in store.warnings:
-        say(f"WARNING: {warning}")
+        _tell(plan, warning, "warning")
     rooms, messages = store.counts()
-    say(f"{counted(rooms, 'room')} with {counted(messages, 'message')} in {plan.folder}")
+    _tell(plan, f"{counted(rooms, 'room')} with {counted(messages, 'message')} in {plan.folder}")
     return store
 
 
@@ -240,7 +282,7 @@ AUDIT = 20
 """Lines of the audit log that the operator is shown."""
 
 
-def _tell(lines: list[str]) -> None:
+def _answer(lines: list[str]) -> None:
     """Lines for the operator, who gave an order."""
     from zchat.text import printable
 

@@ -45,6 +45,8 @@ class Plan:
         show_chat: None for on a terminal.
         console: whether what is typed is read.
         drain: seconds to wait for clients at the end.
+        log_file: None for stderr.
+        http: where monitoring is served; None for nowhere.
     """
 
     address: Address
@@ -60,6 +62,9 @@ class Plan:
     show_chat: bool | None
     console: bool
     drain: float
+    log_file: Path | None = None
+    log_format: str = "text"
+    http: Address | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +156,9 @@ class Wanted:
             values["show_chat"],
             not values["no_console"],
             values["drain_timeout"],
+            _path(values["log_file"]),
+            str(values["log_format"]),
+            None if values["http"] is None else _http(values["http"]),
         )
 
 
@@ -231,6 +239,28 @@ def _address(bind: str) -> Address:
         return parse(bind)
     except BadAddress as error:
         raise BindFailed(str(error)) from None
+
+
+def _http(wanted: str) -> Address:
+    """The address out of --http.
+
+    Raises:
+        errors.BadConfig: it is none, or one that other machines reach.
+    """
+    from zchat.address import BadAddress, parse
+
+    if wanted.startswith("tcp://") or not re.search(r":\d+$", wanted):
+        raise BadConfig(f"--http {wanted}: write HOST:PORT, as in 127.0.0.1:8080")
+    try:
+        found = parse(wanted).resolve()
+    except BadAddress as error:
+        raise BadConfig(f"--http {wanted}: {error}") from None
+    if not all(number.loopback for number in found):
+        raise BadConfig(
+            f"--http {wanted}: other machines could reach it, and whoever asks there is answered: take 127.0.0.1, and "
+            "let others in through a proxy that asks who they are"
+        )
+    return found[0]
 
 
 def _resolved(address: Address) -> list[Address]:

@@ -29,6 +29,9 @@ DESCRIPTORS = 65_536
 STATE = "/var/lib/zchat"
 """Where systemd keeps what a user of its own making may write."""
 
+LOGS = "/var/log"
+"""Where it has a folder made for a log."""
+
 STOPPING = 15
 """Seconds to stop in, after those for draining: the store is closed then."""
 
@@ -159,6 +162,11 @@ def _rights(plan: Plan, read: Iterable[Path]) -> str:
     keys = plan.access.keys and plan.access.keys.absolute()
     if keys is not None and (folder is None or not keys.is_relative_to(folder)):
         written.append(keys)
+    logs = plan.log_file and plan.log_file.absolute().parent
+    if logs is not None and logs.parent == Path(LOGS):
+        lines += [f"LogsDirectory={_quoted(logs.name)}", "LogsDirectoryMode=0700"]
+    elif logs is not None and (folder is None or not logs.is_relative_to(folder)):
+        written.append(logs)
     lines += [f"ReadWritePaths={_quoted(str(path))}" for path in written]
     seen = any(map(_in_homes, (*read, *written)))
     lines.append(f"ProtectHome={'read-only' if seen else 'yes'}")
