@@ -200,9 +200,12 @@ def _flooded(scene: Scene, what: str, most: int) -> None:
     people.settled()
     attackers = [Attacker(scene, url, what, most) for url in (another.url, scene.broker.url)]
     waited: tuple[list[float], list[float]] = ([], [])
+    quiet: list[float] = []
     failed: list[str] = []
     for number in range(2 * WINDOWS):
         at = number % 2
+        if not at:
+            quiet += people.over(seconds / 2, "quiet").took["talk"]
         attackers[at].goes_on()
         heard = people.over(seconds, what)
         waited[at].extend(heard.took["talk"])
@@ -212,7 +215,10 @@ def _flooded(scene: Scene, what: str, most: int) -> None:
     found = attackers[1].stops()
     calm, slow = p99(waited[0]), p99(waited[1])
     allowed = SLOWER * calm + NOISE
-    shown = f"{slow * 1000:.1f} ms, {calm * 1000:.1f} ms beside a flood elsewhere: {slow / calm:.2f} times"
+    shown = (
+        f"{slow * 1000:.1f} ms, {calm * 1000:.1f} ms beside a flood elsewhere: {slow / calm:.2f} times"
+        f" ({p99(quiet) * 1000:.1f} ms beside none)"
+    )
     rate = f"{found['tried'] / found['seconds']:,.0f} a second tried, {found['done'] / found['seconds']:,.0f} done"
     shown = f"{len(failed)} failed: {failed[0]}" if failed else f"{shown}, {allowed * 1000:.1f} ms allowed; {rate}"
     scene.line(f"others' p99, {what}", shown, slow <= allowed and not failed)
