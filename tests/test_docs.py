@@ -23,7 +23,21 @@ from typer.main import get_command
 
 from zchat import codec, errors, keyfiles, links, names
 from zchat.address import Address
-from zchat.broker import admission, entrance, http, inflow, limits, logs, metrics, people, rates, server, sockets, web
+from zchat.broker import (
+    admission,
+    entrance,
+    http,
+    inflow,
+    limits,
+    logs,
+    metrics,
+    people,
+    ports,
+    rates,
+    server,
+    sockets,
+    web,
+)
 from zchat.broker.settings import Settings
 from zchat.cli import commands, plan, settings
 from zchat.store.sqlite import store
@@ -96,6 +110,8 @@ def _numbers(first: str) -> list[float]:
         ("a frame to the broker", [codec.FRAME]),
         ("a frame to a client", [codec.CLIENT_FRAME]),
         ("bytes of a message that does not end", [USUAL.credit * USUAL.text_limit + server.DRAIN]),
+        ("the same without a session", [inflow.STRANGERS_LIMIT]),
+        ("connections that are over and that libzmq keeps", [ports.STUCK]),
         ("topics, by key (on plaintext by connection)", [server.TOPIC * USUAL.max_rooms_joined]),
         ("connections to the PUB port, by key", [2 * USUAL.max_sessions_person]),
         ("a person's name; a room's", [names.PERSON_MAX, names.ROOM_MAX]),

@@ -424,6 +424,7 @@ class Hub:
                 label = self.label(room, person)
                 if label not in told:
                     told[label] = [codec.encoded_reply(Private(room.name, label, events)) for events in parts]
+                self.turn.effects.told += len(kept.events) * len(readers)
                 for reader in readers:
                     for item in told[label]:
                         self.sessions.reply(reader, item)
