@@ -23,13 +23,28 @@ from typer.main import get_command
 
 from zchat import codec, errors, keyfiles, links, names, verbs
 from zchat.address import Address
-from zchat.broker import admission, entrance, http, inflow, limits, logs, metrics, people, rates, server, sockets, web
+from zchat.broker import (
+    admission,
+    entrance,
+    http,
+    inflow,
+    limits,
+    logs,
+    metrics,
+    people,
+    ports,
+    rates,
+    server,
+    sockets,
+    web,
+)
 from zchat.broker.settings import Settings
-from zchat.cli import commands, plan
+from zchat.cli import commands, plan, settings
 from zchat.store.sqlite import store
 
-SECURITY, OPERATING, MODERATION, README = (
-    (ROOT / path).read_text() for path in ("docs/SECURITY.md", "docs/OPERATING.md", "docs/MODERATION.md", "README.md")
+SECURITY, OPERATING, CLIENT, MODERATION, README = (
+    (ROOT / path).read_text()
+    for path in ("docs/SECURITY.md", "docs/OPERATING.md", "docs/CLIENT.md", "docs/MODERATION.md", "README.md")
 )
 
 sys.path.append(str(ROOT))
@@ -96,6 +111,8 @@ def _numbers(first: str) -> list[float]:
         ("a frame to the broker", [codec.FRAME]),
         ("a frame to a client", [codec.CLIENT_FRAME]),
         ("bytes of a message that does not end", [USUAL.credit * USUAL.text_limit + server.DRAIN]),
+        ("the same without a session", [inflow.STRANGERS_LIMIT]),
+        ("connections that are over and that libzmq keeps", [ports.STUCK]),
         ("topics, by key (on plaintext by connection)", [server.TOPIC * USUAL.max_rooms_joined]),
         ("connections to the PUB port, by key", [2 * USUAL.max_sessions_person]),
         ("a person's name; a room's", [names.PERSON_MAX, names.ROOM_MAX]),
@@ -182,7 +199,7 @@ def test_what_a_hostile_one_does_is_all_listed_and_can_be_run() -> None:
     assert [chaos.parser().parse_args(one.split()).rows for one in shown] == [(row,) for row in hostile.ROWS]
 
 
-@pytest.mark.parametrize("page", ["SECURITY", "OPERATING", "MODERATION"])
+@pytest.mark.parametrize("page", ["SECURITY", "OPERATING", "CLIENT", "MODERATION"])
 def test_files_that_are_linked_exist(page: str) -> None:
     for link in re.findall(r"\]\(([^)#]+)\)", globals()[page]):
         assert (ROOT / "docs" / link).exists(), link
@@ -208,7 +225,7 @@ def _command(words: list[str]) -> Any:
     return inner[words[1]] if inner and len(words) > 1 and words[1] in inner else found
 
 
-@pytest.mark.parametrize("page", ["SECURITY", "OPERATING", "MODERATION", "README"])
+@pytest.mark.parametrize("page", ["SECURITY", "OPERATING", "CLIENT", "MODERATION", "README"])
 def test_zchat_knows_the_options_that_are_shown(page: str) -> None:
     known = get_command(commands.app).commands  # type: ignore[attr-defined]
     for words in _commands_in(globals()[page]):
@@ -299,3 +316,27 @@ def test_a_broker_is_operated_as_told(world: World, tmp_path: Path) -> None:
     for block in blocks(OPERATING, "console"):
         for step in steps(block):
             here.run(step)
+
+
+# What spares typing ---------------------------------------------------------------------------------------------------
+
+
+def test_contexts_and_settings_print_what_is_shown(world: World, tmp_path: Path) -> None:
+    env = world.person(tmp_path / "alice")
+    for block in blocks(CLIENT, "console"):
+        for step in steps(block):
+            if step.command.startswith("export "):
+                name, _, value = step.command.removeprefix("export ").partition("=")
+                env[name] = value
+            else:
+                assert shell(f"{step.command} 2>&1", env, env["HOME"]).stdout.splitlines() == step.shown, step
+
+
+def test_every_setting_is_listed_with_its_variable_and_default() -> None:
+    rows = _rows(section(CLIENT, "## Settings"))
+    listed = {name.strip("`"): cells for name, cells in rows.items() if len(cells) == 3 and name.startswith("`")}
+    assert list(listed) == list(settings.SETTINGS)
+    for name, setting in settings.SETTINGS.items():
+        _, variable, default = listed[name]
+        assert variable == f"`{setting.variable}`"
+        assert setting.default is None or default == settings.shown(setting.default), name

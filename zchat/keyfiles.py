@@ -101,11 +101,12 @@ def written(path: Path, text: str) -> Path:
     return new
 
 
-def read(path: Path, owner: int | None = None) -> str | None:
+def read(path: Path, owner: int | None = None, *, forbidden: int = 0o077) -> str | None:
     """What a file holds; None if it is not there.
 
     Args:
         owner: who else than ourselves may own it.
+        forbidden: the rights that nobody else may have.
 
     Raises:
         errors.KeyUnusable: it is none, others may read or write it, it is not ours, or it cannot be read.
@@ -123,7 +124,7 @@ def read(path: Path, owner: int | None = None) -> str | None:
             raise KeyUnusable(f"{path} is no file: move it away")
         if found.st_uid not in (os.geteuid(), owner):
             raise KeyUnusable(f"{path} belongs to somebody else: do this as that user, or move it away")
-        if stat.S_IMODE(found.st_mode) & 0o077:
+        if stat.S_IMODE(found.st_mode) & forbidden:
             raise KeyUnusable(f"{path} is open to others on this machine, so it is not used: chmod 600 {path}")
         with os.fdopen(os.dup(opened), "rb") as file:
             raw = file.read(BIGGEST + 1)

@@ -236,7 +236,7 @@ class Server:
                 # It writes, and changes nothing: there is no such name. Else it would not show before the next message.
                 self._store.commit(Work(freed=[""]))
                 self._storing = True
-            except errors.StoreUnavailable:
+            except (errors.StoreUnavailable, errors.StoreRejected):
                 pass
         return "" if self._storing else "the store cannot be written: see to the disk"
 

@@ -33,6 +33,10 @@ def _open_standard_streams() -> None:
 
 def run(arguments: list[str]) -> int:
     """Runs one command; gives its exit code."""
+    if arguments[:1] == ["__complete"]:  # what shells call; see zchat.cli.completion
+        from zchat.cli.completion import answer
+
+        return answer(arguments[1:])
     from typer import Abort
     from typer._click.exceptions import (
         ClickException,

@@ -9,6 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from zchat import __version__
+from zchat.cli.options import ClientCommand
 
 SUMMARIES = {
     "broker": "Runs a broker until exit, Ctrl-C or SIGTERM.",
@@ -37,7 +38,9 @@ SUMMARIES = {
     "backup": "Copies all that a broker keeps into FILE; also while it runs.",
     "restore": "Puts a backup in the place of what a broker keeps.",
     "check": "Verifies all that a broker keeps; also while it runs.",
-    "config": "Prints a configuration for the broker: every key with its default and what it is.",
+    "context": "Names for brokers, and for who you are there: --context NAME uses one, `use` makes it the usual one.",
+    "config": "Your settings, and where they come from; a configuration for a broker.",
+    "completion": "Prints what has a shell complete the commands of zchat, with its rooms and people.",
     "systemd": "Prints a unit that has systemd run the broker.",
 }
 """The subcommands in the order of the help, and how the docstring of each begins."""
@@ -65,11 +68,12 @@ def _built(name: str) -> Any:
     only = typer.Typer(add_completion=False, rich_markup_mode=None)
     commands = getattr(found, "COMMANDS", None)
     if commands is None:
-        only.command(name, context_settings=getattr(found, "SETTINGS", None))(found.command)
+        settings = getattr(found, "SETTINGS", None)
+        only.command(name, cls=ClientCommand, context_settings=settings)(found.command)
     else:  # has commands of its own
         only.callback(no_args_is_help=True)(found.command)
         for sub, command in commands.items():
-            only.command(sub)(command)
+            only.command(sub, cls=ClientCommand)(command)
     return typer.main.get_command(only)
 
 

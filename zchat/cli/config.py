@@ -1,23 +1,24 @@
-"""`zchat config`, and the file that it makes: it holds what may be said on the command line of `zchat broker`."""
+"""`zchat config`, and the file that `zchat config default` makes: it holds what may be said on the command line of
+`zchat broker`.
+"""
 
 from __future__ import annotations
 
 import difflib
 import json
 import math
-import re
 import textwrap
-import tomllib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
 from zchat.broker import limits
+from zchat.cli import client_config, toml
 from zchat.errors import BadConfig
 
 if TYPE_CHECKING:
@@ -68,17 +69,29 @@ WIDTH = 100
 T = TypeVar("T")
 
 
-class What(StrEnum):
-    """What is to be printed."""
+def command() -> None:
+    """Your settings, and where they come from; a configuration for a broker.
 
-    DEFAULT = "default"
+    show, set and unset are about your own commands: what they use where neither an option, nor the environment, nor a
+    context says something, in config.toml in zchat in your XDG config folder. default is about brokers, for the file
+    of zchat broker --config FILE. The two files have nothing to do with each other.
+    """
 
 
-def command(what: Annotated[What, typer.Argument(metavar="default", help="A file with all keys.")]) -> None:
+def default() -> None:
     """Prints a configuration for the broker: every key with its default and what it is."""
     from zchat.cli.output import out
 
     out(default_text(broker_parameters()).rstrip("\n"))
+
+
+COMMANDS = {
+    "show": client_config.show,
+    "set": client_config.put,
+    "unset": client_config.unset,
+    "default": default,
+}
+"""What `zchat config` can do; see commands._built."""
 
 
 def broker_parameters() -> list[Parameter]:
@@ -143,33 +156,10 @@ def _table(path: Path) -> dict[str, Any]:
         raise BadConfig(f"cannot read the configuration {path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise BadConfig(f"the configuration {path} is not UTF-8: save it as that") from None
-    try:
-        table = tomllib.loads(f"{text}\n")  # else it says no line of the last one
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise BadConfig(f"{path}: {_where(text, str(error))}") from None
-    except ValueError:  # Python does not read a whole number of very many digits
-        raise BadConfig(f"{path}: {_endless(text)}it has a number of too many digits: write a shorter one") from None
+    table = toml.parsed(path, text)
     if not any(value != {} for value in table.values()):
         raise BadConfig(f"{path} is empty: set a key, or leave --config out; zchat config default prints all keys")
     return table
-
-
-def _where(text: str, problem: str) -> str:
-    """A complaint of the parser, with the key of the line that it is about."""
-    found = re.search(r"at line (\d+)", problem)
-    lines = text.splitlines()
-    if found is None or not 0 < int(found[1]) <= len(lines):
-        return f"this is not TOML: {problem}"
-    key = lines[int(found[1]) - 1].partition("=")[0].strip()
-    if problem.startswith("Cannot overwrite a value"):
-        return f"{key}: it is there twice, again at line {found[1]}"
-    return f"{key[:40]}: this is not TOML: {problem}"
-
-
-def _endless(text: str) -> str:
-    """The key of the number that has too many digits, if it can be told."""
-    found = re.search(r"(?m)^([^=\n]*)=[^\n]*?\d[\d_]{4300}", text)
-    return "" if found is None else f"{found[1].strip()[:40]}: "
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:

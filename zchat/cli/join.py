@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zchat.cli.exits import OK, code_of
-from zchat.cli.options import Identity, Name, Patience, Resume, Url, own_person
+from zchat.cli.options import Identity, Name, Patience, Resume, Room, Url, own_person, said
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,7 +36,7 @@ def command(
         ),
     ] = None,
     name: Name = None,
-    room_option: Annotated[str | None, typer.Option("--room", metavar="ROOM", help="The room to enter.")] = None,
+    room_option: Room = None,
     tail: Annotated[
         int | None,
         typer.Option("--tail", min=0, metavar="N", help="Show the last N first. [default: 50, in a pipe 0]"),
@@ -59,10 +59,11 @@ def command(
     from zchat.messages import LOBBY
 
     if room == "-" or (room is not None and is_link(room)):
-        if getattr(context.get_parameter_source("url"), "name", "") == "COMMANDLINE":
+        if said(context, "url"):
             raise typer.BadParameter("the link says where the broker is: leave it out", param_hint="--url")
         url, room = room if room != "-" else _read_link(), None
-    if room is not None and room_option not in (None, room):
+        room_option = room_option if said(context, "room_option") else None  # else the link says it
+    if room is not None and said(context, "room_option") and room_option != room:
         raise typer.BadParameter(f"name one room to begin with, not both {room} and {room_option}")
     first = room or room_option or place(url).room or LOBBY
     on_terminal = sys.stdin.isatty() and sys.stdout.isatty()

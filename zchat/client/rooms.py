@@ -301,7 +301,10 @@ class Rooms:
         leave = Leave(self._channel.number(), room.name)
         self._leaves[leave.q] = leave, room.entered or room.private
         if room.private and not room.nameless:  # it is its member until the broker has said so
-            room.inside = room.entered = room.joined = False
+            room.inside = room.entered = room.joined = room.again = False
+            room.q = None
+            if room.tail is not None:
+                self._tail_told(room, room.tail, 0.0)
         else:
             self._forget(room)
         if self._pub_port is not None:
