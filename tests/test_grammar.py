@@ -67,6 +67,7 @@ def test_what_lines_mean(line: str, given: Given) -> None:
         ("/delete 0", "write it as /delete [NUMBER]"),
         ("/delete 99999999999999999999", "write it as /delete [NUMBER]"),
         ("/link den 3 4", "write it as /link [ROOM] [USES]"),
+        ("/link 0", "write it as /link [ROOM] [USES]"),
         ("/who lobby den", "write it as /who [ROOM]"),
         ("/readonly maybe", "write it as /readonly on|off"),
         ("/react 7 thumbs", "a reaction is one emoji, or the short name of one, as :thumbsup:"),

@@ -78,8 +78,8 @@ def _meant(arg: Arg, word: str, behind: str, places: list[Arg]) -> bool:
         return False
     if any(place.needed for place in places):  # as `/edit 12`: says that anew
         return bool(behind) and _take(arg, word, Given()) is not None
-    if places and not behind:  # as `/link 3`
-        return _take(places[0], word, Given()) is None
+    if places and places[0].kind is Kind.USES and not behind:  # as `/link 3`
+        return not word.isdigit()
     return True
 
 
