@@ -94,9 +94,9 @@ class Server:
         entrance: Entrance | None = None,
         console: Callable[[list[str]], None] | None = None,
     ) -> None:
-        door, records = (None, ()) if entrance is None else (entrance.door, store.records())
+        door = None if entrance is None else entrance.door
         fresh = tuple if entrance is None else entrance.take
-        self.hub = Hub(settings, store.rooms(), store.names(), secrets.token_bytes, door, records, fresh)
+        self.hub = Hub(settings, store.rooms(), store.names(), secrets.token_bytes, door, store.records(), fresh)
         self.counts = Counts()
         self._store = store
         self._storing, self._probe_at = True, 0.0
