@@ -42,9 +42,13 @@ class Rights:
         role = self._admission.role(person) if self._admission is not None else ""
         return _ROLES.get(role, Rank.MEMBER)
 
+    def belongs(self, person: bytes, room: Room) -> bool:
+        """Whether a private room is somebody's: what was planned in this turn counts."""
+        return person in room.members if room.pair else bool(self._doors.role(room.name, person))
+
     def rank(self, person: bytes, room: Room) -> Rank:
         """What somebody is in a room."""
-        if room.private and person not in room.members:
+        if room.private and not self.belongs(person, room):
             return self.staff(person) if room.name == AUDIT else Rank.OUTSIDER
         rank = self.staff(person)
         if rank >= Rank.STAFF and not room.private:
