@@ -190,13 +190,13 @@ class Rooms:
     def meet(self, welcome: Welcome, now: float) -> None:
         """A welcome tells of the private rooms."""
         there = {told.room for told in welcome.private}
-        for room in list(self._rooms.values()):
-            if not room.private or room.nameless or room.name in there:
+        for one in list(self._rooms.values()):
+            if not one.private or one.nameless or one.name in there:
                 continue
-            if room.label.startswith(PRIVATE):
-                self._remove(room, heard.Removed(room.label, "kick", ""))
-            elif room.place is None:
-                self._forget(room)
+            if one.label.startswith(PRIVATE):
+                self._remove(one, heard.Removed(one.label, "kick", ""))
+            elif one.place is None:
+                self._forget(one)
         for told in welcome.private:
             room = self._rooms.get(told.room)
             if room is None:
