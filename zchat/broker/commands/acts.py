@@ -172,6 +172,7 @@ def _let_in(hub: Hub, room: Room, person: bytes) -> None:
 
     def enter() -> None:
         hub.rooms.admit(room, person)
+        hub.marks.rise(person, room.name, room.head)  # what was said before was not missed
         for session in hub.sessions.of(person):
             hub.sessions.reply(session, Added(room.name, hub.label(room, person), room.head))
 
@@ -216,7 +217,7 @@ def _invite(doing: Doing) -> None:
     hub, room = doing.hub, doing.room
     if not room.private or room.pair:
         raise errors.NotAllowed("everybody may come here: one invites to private rooms")
-    if hub.rooms.belongs(doing.whom, room):
+    if hub.doors.role(room.name, doing.whom):
         raise errors.NotAllowed(f"{doing.called} is in this room already")
     if hub.doors.is_blocked(doing.person, doing.whom):
         raise errors.Blocked
@@ -230,7 +231,7 @@ def _invite(doing: Doing) -> None:
 
 def _kick(doing: Doing) -> None:
     hub, room = doing.hub, doing.room
-    if room.private and not hub.rooms.belongs(doing.whom, room):
+    if room.private and not hub.doors.role(room.name, doing.whom):
         raise errors.NoSuchPerson("nobody of that name is in this room")
     if not room.private and not any(room.name in session.rooms for session in hub.sessions.of(doing.whom)):
         raise errors.NoSuchPerson("nobody of that name is in this room")
@@ -272,7 +273,7 @@ def _unmute(doing: Doing) -> None:
 
 def _op(doing: Doing) -> None:
     hub, room = doing.hub, doing.room
-    if room.private and not hub.rooms.belongs(doing.whom, room):
+    if room.private and not hub.doors.role(room.name, doing.whom):
         raise errors.NoSuchPerson("nobody of that name is in this room: invite them first")
     moderators = sum(one.role == MODERATOR for one in hub.doors.members(room.name).values())
     if moderators >= hub.settings.max_moderators:
