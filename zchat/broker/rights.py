@@ -44,7 +44,7 @@ class Rights:
 
     def rank(self, person: bytes, room: Room) -> Rank:
         """What somebody is in a room."""
-        if room.private and person not in room.members:
+        if room.private and not self._belongs(person, room):
             return self.staff(person) if room.name == AUDIT else Rank.OUTSIDER
         rank = self.staff(person)
         if rank >= Rank.STAFF and not room.private:
@@ -54,6 +54,10 @@ class Rights:
         if room.founder == person:
             return Rank.FOUNDER
         return Rank.MODERATOR if self._doors.role(room.name, person) == MODERATOR else Rank.MEMBER
+
+    def _belongs(self, person: bytes, room: Room) -> bool:
+        """Whether a private room is a person's: who is sent out is in it no longer, from the very same turn on."""
+        return person in room.members and bool(room.pair or self._doors.role(room.name, person))
 
     def check(self, verb: Verb, mine: Rank, theirs: Rank | None = None) -> None:
         """Whether somebody may do something, maybe to somebody else.

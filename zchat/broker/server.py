@@ -94,7 +94,7 @@ class Server:
         entrance: Entrance | None = None,
         console: Callable[[list[str]], None] | None = None,
     ) -> None:
-        door, records = (None, ()) if entrance is None else (entrance.door, store.records())
+        door, records = None if entrance is None else entrance.door, store.records()
         fresh = tuple if entrance is None else entrance.take
         self.hub = Hub(settings, store.rooms(), store.names(), secrets.token_bytes, door, records, fresh)
         self.counts = Counts()
