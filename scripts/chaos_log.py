@@ -12,7 +12,7 @@ import os
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -124,7 +124,7 @@ class Notes:
                     self.refused[more[1].partition("(")[0]] += 1
                 case "heard":
                     room, seq, *_ = more
-                    hear(client, room, Event(*more[1:], at=at), seq)
+                    hear(client, room, replace(Event(*more[1:]), at=at), seq)
                     self.heard_at.append((at, client, more[3]))
                 case "gap":
                     room, first, last = more
