@@ -415,6 +415,7 @@ class Hub:
             if room.pair and not readers:
                 room.waiting[person] = room.waiting.get(person, 0) + len(kept.events)
             if readers:
+                self.turn.effects.told += len(readers) * len(kept.events)
                 label = self.label(room, person)
                 if label not in told:
                     told[label] = [codec.encoded_reply(Private(room.name, label, events)) for events in parts]
