@@ -79,8 +79,7 @@ def test_what_was_kept_is_counted_and_not_what_was_refused() -> None:
 
 def test_deliveries_are_counted_for_each_who_gets_one() -> None:
     counts = Counts()
-    effects = told()
-    effects.told = 2
+    effects = Effects(told=2)  # of a private room
     effects.publication("lobby", 10).events += [b"a", b"b", b"c"]
     effects.publication("dev", 2).events.append(b"d")
     effects.publication("quiet", 100)
