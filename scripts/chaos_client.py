@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from pathlib import Path
@@ -42,6 +42,9 @@ AGAIN = 0.2
 """Seconds before a client whose session ended, or that found no broker, tries again."""
 
 
+DOORS = ("create ", "invite ", "kick ")
+"""How what is done in private rooms is called in the notes begins."""
+
 NICE = 5
 """By how much clients stand back: elsewhere they have processors of their own, and the broker its own."""
 
@@ -53,11 +56,40 @@ class Person:
     Attributes:
         rooms: it follows, and talks in.
         peers: it talks to in private.
+        keeps: private rooms that it makes, and whom it lets in there and sends out again.
     """
 
     name: str
     rooms: list[str]
     peers: list[str] = field(default_factory=list)
+    keeps: dict[str, list[str]] = field(default_factory=dict)
+
+
+def crowd(count: int, rooms: int, *, each: int = 2, guests: Sequence[str] = ()) -> list[Person]:
+    """People who talk in public, to one another, and in private rooms of several.
+
+    Args:
+        rooms: public ones, and at most as many private ones.
+        each: public rooms of each, one or two.
+        guests: others who are let into private rooms.
+    """
+    names = [f"c{number:03}" for number in range(count)]
+    people = [
+        Person(
+            name,
+            sorted(
+                {f"room{number % rooms}", f"room{(number * 7 + 3) % rooms}"} if each > 1 else {f"room{number % rooms}"}
+            ),
+            [names[number ^ 1]] if number ^ 1 < count else [],
+        )
+        for number, name in enumerate(names)
+    ]
+    kept = min(rooms, max(count // 2, 1))
+    for number in range(kept):
+        mine = [*names[number + kept :: kept], *guests[number::kept]]
+        if mine:
+            people[number].keeps = {f"+plans{number}": mine}
+    return people
 
 
 @dataclass(slots=True)
@@ -72,6 +104,7 @@ class Spec:
         size: of a text, in characters.
         amend: the share of messages that are edited or deleted later.
         lasting: seconds after which a client says goodbye and comes back; 0 for never.
+        doors: seconds between two times at which somebody is let into a private room or sent out.
         seed: of its choices.
         life: how often it was started before.
     """
@@ -84,6 +117,7 @@ class Spec:
     size: int = 60
     amend: float = 0.0
     lasting: float = 0.0
+    doors: float = 0.5
     seed: int = 1
     life: int = 0
 
@@ -130,7 +164,10 @@ class Talker(threading.Thread):
         self._tickets: dict[int, tuple[str, str]] = {}  # room and text of what is not answered
         self._mine: list[tuple[str, int]] = []  # places that may be edited or deleted
         self._said = 0
-        self._next = 0.0
+        self._next = self._tend_at = 0.0
+        self._inside: set[str] = set()  # private rooms of several that it is in
+        self._enter: list[str] = []  # into which it was let, and does not go yet
+        self._guests: dict[str, set[str]] = {room: set() for room in person.keeps}  # who is in them, as far as it knows
         self._finishing: float | None = None
         self._pause = threading.Event()  # never set: only waited for
 
@@ -174,6 +211,9 @@ class Talker(threading.Thread):
 
     def _session(self, client: zchat.Client) -> None:
         self._note("session")
+        self._inside = {label for label, _ in client.session.positions().values() if label.startswith("+")}
+        for room in self._inside:
+            client.enter(room)
         for room in self._person.rooms:
             after = self._positions.setdefault(room, 0)
             self._note("join", room, after)
@@ -189,13 +229,19 @@ class Talker(threading.Thread):
                 self._next = max(self._next + self._wait(), now - 1.0)
                 if client.session.sendable and len(self._tickets) < UNDER_WAY:
                     self._speak(client)
+            if self._person.keeps and not self.quiet and self._tend_at <= now < until and client.session.sendable:
+                self._tend_at = now + self._random.expovariate(1 / self._spec.doors)
+                for room, guests in self._person.keeps.items():
+                    self._tend(client, room, guests)
             client.poll(max(min(self._next - time.monotonic(), TICK), 0.0))
             self._outcomes(client)
             for told in client.drain():
                 self._hear(told)
+            while self._enter:
+                client.enter(self._enter.pop())
             client.handled()
         if self.ends is not None:
-            for room in self._positions:
+            for room in self.ends:
                 self._note("complete", room)
 
     def _wait(self) -> float:
@@ -211,8 +257,32 @@ class Talker(threading.Thread):
             peer = self._random.choice(self._person.peers)
             self._hand_over(private(self._person.name, peer), text, partial(client.post, f"@{peer}", text))
         else:
-            room = self._random.choice(self._person.rooms)
+            room = self._random.choice([*self._person.rooms, *sorted(self._inside)])
             self._hand_over(room, text, partial(client.post, room, text))
+
+    def _tend(self, client: zchat.Client, room: str, guests: list[str]) -> None:
+        """Makes a private room, or lets somebody in, or sends somebody out; now and then for nothing."""
+        if any(to == room and text.startswith(DOORS) for to, text in self._tickets.values()):
+            return  # one thing after the other: who is in is known then
+        self._said += 1
+        inside = self._guests[room]
+        if room not in self._inside:
+            verb, whom = "create", ""
+        elif self._random.random() < 0.1:
+            verb, whom = self._random.choice(["invite", "kick"]), self._random.choice(guests)
+        elif len(inside) < len(guests) and (not inside or self._random.random() < 0.6):
+            verb, whom = "invite", self._random.choice(sorted({*guests} - inside))
+        else:
+            verb, whom = "kick", self._random.choice(sorted(inside))
+        why = f"by {self._message} {self._said}"
+        text = " ".join(filter(None, (verb, whom, why)))
+        act = partial(client.session.act, verb, room, name=whom, text=why, now=time.monotonic())
+        self._hand_over(room, text, act)
+
+    def _tended(self, room: str, verb: str, whom: str) -> None:
+        """Somebody is in a private room, or is not."""
+        if room in self._guests:
+            (self._guests[room].add if verb == "invite" else self._guests[room].discard)(whom)
 
     def _amend(self, client: zchat.Client) -> None:
         at = self._random.randrange(len(self._mine))
@@ -236,12 +306,18 @@ class Talker(threading.Thread):
             match client.outcome(ticket):
                 case heard.Sent() as sent:
                     self._note("ok", text, sent.seq)
+                    if text.startswith(DOORS):
+                        self._tended(room, *text.split()[:2])
                     if self._spec.amend and sent.seq and text.startswith(self._message) and room[0] != "@":
                         self._mine = [*self._mine[-20:], (room, sent.seq)]
                 case heard.NotSent(error=errors.Unknown() as error):
                     self._note("unknown", text, str(error))
                 case heard.NotSent(error=error):
                     self._note("failed", text, repr(error))
+                    if text.startswith(DOORS) and isinstance(error, errors.NotAllowed | errors.NoSuchPerson):
+                        self._tended(
+                            room, "invite" if isinstance(error, errors.NotAllowed) else "kick", text.split()[1]
+                        )
                 case None:
                     continue
             del self._tickets[ticket]
@@ -258,6 +334,13 @@ class Talker(threading.Thread):
                 label = self._label(room)
                 self._positions[label] = first - 1 if last is None else last
                 self._note("gap", label, first, last)
+            case heard.Added(room=room):
+                self._note("added", room)
+                self._inside.add(room)
+                self._enter.append(room)
+            case heard.Removed(room=room):
+                self._note("removed", room)
+                self._inside.discard(room)
             case heard.Connected():
                 self._note("connected", told.again)
             case heard.Disconnected():
@@ -273,7 +356,8 @@ class Talker(threading.Thread):
         label = self._label(room)
         one = event(label, told)
         self._positions[label] = one.seq
-        self._note("heard", label, one.seq, one.id, one.text, one.target, one.deed)
+        more = (one.verb, one.whom) if one.deed else ()
+        self._note("heard", label, one.seq, one.id, one.text, one.target, one.deed, *more)
 
     def _label(self, room: str) -> str:
         return private(self._person.name, room[1:]) if room.startswith("@") else room

@@ -9,7 +9,7 @@ from random import Random
 
 from scripts.chaos_raw import Raw
 from scripts.chaos_run import Run
-from scripts.chaos_store import Opened, Unusable, earlier, look
+from scripts.chaos_store import Opened, Unusable, earlier, look, strays
 from zchat.messages import Stamp
 
 LOADED = 10.0
@@ -55,12 +55,15 @@ def meaning(folder: Path, original: Opened, stamp: Stamp, *, shortened: bool) ->
         return "refused"
     except Exception as error:
         return f"it is not refused, but {error!r} is raised"
-    if found.rows == original.rows:
+    if found.rows == original.rows and found.doors == original.doors:
         return "right"
     for room, events in found.rows.items():
         before = original.rows.get(room, [])
         if len(events) > len(before) or not all(map(earlier, events, before)):
             return f"{room} is served with wrong events"
+    wrong = strays(found)
+    if wrong:
+        return wrong
     lost = sum(map(len, original.rows.values())) - sum(map(len, found.rows.values()))
     if found.vouched:
         return f"{lost} events are lost, and clients are told that all is well"
@@ -73,7 +76,7 @@ def meaning(folder: Path, original: Opened, stamp: Stamp, *, shortened: bool) ->
 def flip(run: Run) -> None:
     """Copies of a data folder are damaged and opened."""
     broker = run.start_broker()
-    run.add_load(amend=0.1, peers=False)
+    run.add_load(amend=0.1)
     run.await_all(run.add_witness())
     run.wait(min(run.options.seconds / 3, LOADED), "making rooms")
     run.settle()
@@ -89,6 +92,8 @@ def flip(run: Run) -> None:
         return copy
 
     original = look(copied(), stamp)
+    if strays(original):
+        run.faults.append(f"undamaged: {strays(original)}")
     if not original.vouched or original.warnings:
         run.faults.append(f"undamaged, the folder is not vouched for: {original.warnings}")
     results: Counter[str] = Counter()

@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 from scripts.chaos_hostile_actor import Actor
+from scripts.chaos_hostile_doors import intrude
 from scripts.chaos_hostile_fuzz import GONE, UNLIMITED, source
 from scripts.chaos_hostile_names import VICTIMS, confusables, passes_for
 from scripts.chaos_hostile_scene import Scene
@@ -227,5 +228,7 @@ def identity(run: Run) -> None:
             scene.none(f"{label}forged senders", faults, tried, "tries")
             tried, faults = steal(scene)
             scene.none(f"{label}stolen hellos and tokens", faults, tried, "tries")
+            tried, faults = intrude(scene)
+            scene.none(f"{label}private rooms intruded upon", faults, tried, "tries")
             count, faults = names(scene, scene.scaled(NAMES, 50), label)
             scene.none(f"{label}confusable names", faults, count, "names")

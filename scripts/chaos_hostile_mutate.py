@@ -20,7 +20,23 @@ _decode: Any = msgspec.msgpack.Decoder().decode
 SIZES = [0, 1, 255, 256, 65_535, 65_536, 65_537, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**63, 2**64 - 1]
 
 NAMES = [
-    *("", "lobby", "LOBBY", "#lobby", "@eve", "@", "@honest-ann", "honest", "@" + "0" * 24, "den", "r.lobby", "a b"),
+    *(
+        "",
+        "lobby",
+        "LOBBY",
+        "#lobby",
+        "@eve",
+        "@",
+        "@honest-ann",
+        "honest",
+        "+den",
+        "+",
+        "@:audit",
+        "@" + "0" * 24,
+        "den",
+        "r.lobby",
+        "a b",
+    ),
     *("operator", "Operator\u0430", "x" * 64, "x" * 65, "y" * 5000, "\x00", "\x1b[2J", "\u202eevil", "e\u0301" * 40),
     *("\u0130" * 30, "\ufdfa" * 20, "\u1e9e", "../../etc/passwd", "'; DROP TABLE rooms; --", 'a" OR b*', "NEAR(a b)"),
 ]

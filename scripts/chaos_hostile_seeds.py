@@ -11,7 +11,11 @@ from scripts.peers_zmtp import GREETING, frame
 from zchat import codec
 from zchat.messages import (
     VERSION,
+    About,
+    Act,
+    Admin,
     Ask,
+    Bot,
     Bye,
     Delete,
     Device,
@@ -23,6 +27,7 @@ from zchat.messages import (
     Leave,
     Link,
     Links,
+    List,
     Mark,
     Nick,
     Ping,
@@ -104,6 +109,17 @@ def requests() -> list[Request]:
         Device(17),
         Links(18, "a"),
         Revoke(19, "abc", "eve", undo=True),
+        Act(5, "create", "+den", text="plans"),
+        Act(6, "invite", "+den", "eve"),
+        Act(7, "ban", "lobby", "eve", seconds=60, text="why"),
+        Act(8, "react", "lobby", target=1, text=":thumbsup:"),
+        Act(9, "readonly", "lobby", on=False),
+        Admin(21, "ban", "eve", 60, "why"),
+        Admin(22, "block", "eve"),
+        About(23, "+den"),
+        List(24, "bans", "lobby", "a"),
+        List(25, "blocks"),
+        Bot(26, SECRET * 2, "helper"),
         Bye(20),
     ]
 

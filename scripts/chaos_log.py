@@ -12,7 +12,7 @@ import os
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -90,6 +90,7 @@ class Notes:
     unfinished: list[str] = field(default_factory=list)
     _ends: dict[tuple[str, str], int] = field(default_factory=dict)
     _private: list[tuple[Stream, int]] = field(default_factory=list)  # and up to where an earlier session had heard
+    _let_in: list[tuple[Stream, int]] = field(default_factory=list)  # begun by being let in, and when that was heard
 
     def read(self, path: Path) -> None:
         """Takes in the notes of one life of a process, after those of its earlier ones."""
@@ -102,7 +103,7 @@ class Notes:
                 who = f"{client} ({path.stem}, session {lives[client]})"
                 open_streams[key] = Stream(who, client, room)
                 self.streams.append(open_streams[key])
-                if room.startswith("@"):
+                if room[0] in "@+":
                     self._private.append((open_streams[key], self._ends.get(key, 0)))
             return open_streams[key]
 
@@ -120,10 +121,10 @@ class Notes:
                     send.outcome, send.seq, send.acked_at = Outcome.OK, more[1], at
                 case "failed":
                     self.sends[more[0]].outcome = Outcome.FAILED
-                    self.refused[more[1]] += 1
+                    self.refused[more[1].partition("(")[0]] += 1
                 case "heard":
                     room, seq, *_ = more
-                    hear(client, room, Event(*more[1:]), seq)
+                    hear(client, room, replace(Event(*more[1:]), at=at), seq)
                     self.heard_at.append((at, client, more[3]))
                 case "gap":
                     room, first, last = more
@@ -135,6 +136,12 @@ class Notes:
                     stream(client, more[0]).after = more[1]
                 case "connected":
                     self.connected.append((at, client, more[0]))
+                case "removed":
+                    open_streams.pop((client, more[0]), None)
+                case "added":
+                    open_streams[client, more[0]] = begun = Stream(f"{client} ({path.stem}, let in)", client, more[0])
+                    self.streams.append(begun)
+                    self._let_in.append((begun, at))
                 case "complete":
                     stream(client, more[0]).complete = True
                 case "ended":
@@ -151,9 +158,42 @@ class Notes:
         """
         for stream, before in self._private:
             stream.after = self._begins(stream, before, logs)
+        for stream, at in self._let_in:
+            stream.after = self._was_let_in(stream, at, logs)
+        for stream, _ in (*self._private, *self._let_in):
+            log = logs.get(stream.room)
+            if log is not None and stream.complete and stream.heard:
+                last = stream.heard[-1]
+                reached = last.seq if isinstance(last, Event) else last.last or 0
+                # What the person said itself counts as read.
+                left = [event for event in log.events if event.seq > reached]
+                stream.complete = not all(self._said(event, stream.client) for event in left)
         rooms = {send.room for send in self.sends.values()} | {stream.room for stream in self.streams}
         both = {room: set(room[1:].split("+")) for room in rooms if room.startswith("@")}
-        return History(list(self.sends.values()), self.streams, logs, {**members, **both})
+        guarded = {room for room in rooms if room.startswith("+")}
+        return History(list(self.sends.values()), self.streams, logs, {**members, **both}, guarded)
+
+    def _said(self, event: Event, client: str) -> bool:
+        send = self.sends.get(event.text)
+        return send is not None and send.client == client
+
+    def _was_let_in(self, stream: Stream, at: int, logs: dict[str, Log]) -> int | None:
+        """Where a stream begins, at the latest, that began by somebody's being let in: it hears of that itself.
+
+        Args:
+            at: when it was told.
+        """
+        log = logs.get(stream.room)
+        let_in = [event for event in log.events if event.verb in ("create", "invite")] if log is not None else []
+        mine = [event.seq for event in let_in if event.whom == stream.client and self._asked(event) <= at]
+        if not mine or not stream.heard:
+            return max(mine, default=1) - 1 if stream.complete else None
+        first = stream.heard[0]
+        return min(max(mine), first.seq if isinstance(first, Event) else first.first) - 1
+
+    def _asked(self, event: Event) -> int:
+        send = self.sends.get(event.text)
+        return send.at if send is not None else 0
 
     def _begins(self, stream: Stream, before: int, logs: dict[str, Log]) -> int:
         """Where a stream of a private room begins, at the latest.

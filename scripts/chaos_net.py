@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from scripts.chaos_client import Person
+from scripts.chaos_client import Person, crowd
 from scripts.chaos_log import Notes
 from scripts.chaos_run import Run, Skipped
 
@@ -118,7 +118,7 @@ def net(run: Run) -> None:
     run.undo.enter_context(inside(made.broker))
     run.start_broker(host="10.99.0.1", arguments=("--insecure",))
     count, rooms = run.options.clients, run.options.rooms
-    people = [Person(f"c{number:03}", [f"room{number % rooms}"]) for number in range(count)]
+    people = crowd(count, rooms, each=1)
     for site, name in enumerate(made.sites):
         within = ("ip", "netns", "exec", name)
         run.add_worker(people[site::SITES], rate=run.options.rate / count, within=within)

@@ -8,18 +8,18 @@ import subprocess
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 from scripts.chaos_disk import WAYS, Disk
 from scripts.chaos_run import Run, Skipped
-from scripts.chaos_store import Unusable, earlier, look
+from scripts.chaos_store import Unusable, earlier, look, strays
 from scripts.chaos_trace import ARGUMENTS, Operation, Sent, frames, operations
 from scripts.checker import Log
 from zchat import codec, errors
-from zchat.messages import Ack, Unreadable
+from zchat.messages import Ack, Private, Unreadable
 
 MEMORY = Path("/dev/shm")  # noqa: S108  # a folder of its own is made there
 
@@ -40,11 +40,12 @@ class Told:
     seq: int
 
 
-def told(recorded: Sequence[Operation], port: int) -> list[Told]:
+def told(recorded: Sequence[Operation], port: int, called: Mapping[str, str] | None = None) -> list[Told]:
     """All that the broker told, in order.
 
     Args:
         port: where it listens; it publishes at the next.
+        called: what private rooms are called in the notes, by their ids.
     """
     connections: dict[str, list[tuple[int, bytes]]] = defaultdict(list)
     for at, one in enumerate(recorded):
@@ -55,19 +56,22 @@ def told(recorded: Sequence[Operation], port: int) -> list[Told]:
         local = socket.partition("->")[0].rpartition(":")[2]
         for at, part in frames(sent):
             if local == str(port):
-                found += _acked(at, part)
+                found += _answered(at, part)
             elif local == str(port + 1):
                 found += _published(at, part)
-    return sorted(found, key=lambda one: one.at)
+    names = called or {}
+    return sorted((Told(one.at, names.get(one.room, one.room), one.seq) for one in found), key=lambda one: one.at)
 
 
-def _acked(at: int, part: bytes) -> Iterable[Told]:
+def _answered(at: int, part: bytes) -> Iterable[Told]:
+    """What was acknowledged, and what members of private rooms were told."""
     try:
         items = codec.decode_replies(part).items
     except errors.Undecodable:
         return []
     acks = [item for item in items if isinstance(item, Ack) and item.room and item.seq]
-    return [Told(at, ack.room, seq) for ack in acks for seq in range(ack.seq, ack.seq + ack.count)]
+    private = [Told(at, item.room, one.seq) for item in items if isinstance(item, Private) for one in item.events]
+    return [Told(at, ack.room, seq) for ack in acks for seq in range(ack.seq, ack.seq + ack.count)] + private
 
 
 def _published(at: int, part: bytes) -> Iterable[Told]:
@@ -88,6 +92,7 @@ class Replay:
         logs: the rooms as they were in the end.
         folder: for the folders that are left.
         seed: of what becomes of what was not synced.
+        called: what private rooms are called in the logs, by their ids.
 
     Attributes:
         points: places in the recording where it was cut off.
@@ -100,6 +105,7 @@ class Replay:
     logs: dict[str, Log]
     folder: Path
     seed: int
+    called: Mapping[str, str]
     points: int = 0
     cuts: int = 0
 
@@ -130,24 +136,26 @@ class Replay:
             self.folder.mkdir(mode=0o700)
             for name, data in disk.crash(way, Random(f"{self.seed} {at} {way}")).items():
                 (self.folder / name).write_bytes(data)
-            wrong = judge(self.folder, self.logs, needed)
+            wrong = judge(self.folder, self.logs, needed, self.called)
             shutil.rmtree(self.folder)
             faults += [f"power cut after operation {at} ({way}): {one}" for one in wrong]
         return faults
 
 
-def judge(folder: Path, logs: dict[str, Log], needed: dict[str, int]) -> list[str]:
+def judge(folder: Path, logs: dict[str, Log], needed: dict[str, int], called: Mapping[str, str]) -> list[str]:
     """What is wrong with a folder after a power cut.
 
     Args:
         logs: the rooms as they became later; what is there is a part of that.
         needed: of each room, the number up to which somebody was told of it.
+        called: what private rooms are called in the logs, by their ids.
     """
     try:
-        found = look(folder).rows
+        opened = look(folder, called=called)
     except Unusable as error:
         return [f"the store cannot be opened: {error}"]
-    faults = []
+    found = opened.rows
+    faults = [wrong] if (wrong := strays(opened)) else []
     for room, log in logs.items():
         events = found.get(room, [])
         lacking = needed.get(room, 0) - (events[-1].seq if events else 0)
@@ -182,7 +190,7 @@ def power(run: Run) -> None:
         raise Skipped("strace cannot be used (say: apt-get install strace; in a container, allow ptrace)")
     recording = run.folder / "recording"
     broker = run.start_broker(within=("strace", *ARGUMENTS, "-o", str(recording)))
-    run.add_load(amend=0.1, peers=False)
+    run.add_load(amend=0.1)
     run.await_all(run.add_witness())
     run.wait(run.options.seconds * LOADED, "recording")
     run.settle()
@@ -190,10 +198,11 @@ def power(run: Run) -> None:
     broker.stop()
     with recording.open(encoding="ascii", errors="replace") as lines:
         recorded = operations(lines, broker.data)
-    said = told(recorded, broker.port)
+    called = {room: label for label, room in run.ids.items()}
+    said = told(recorded, broker.port, called)
     # What is left after a cut is looked at in memory, where there is such a place: thousands of folders are made.
     place = run.undo.enter_context(tempfile.TemporaryDirectory(dir=MEMORY if MEMORY.is_dir() else run.folder))
-    replay = Replay(recorded, said, logs, Path(place) / "cut", run.options.seed)
+    replay = Replay(recorded, said, logs, Path(place) / "cut", run.options.seed, called)
     run.faults += replay.go(run, run.options.seconds * (1 - LOADED))
     if not said:
         run.faults.append("no answer of the broker's was found in the recording: that was no test")
@@ -201,6 +210,7 @@ def power(run: Run) -> None:
         "operations": len(recorded),
         "syncs": sum(type(one).__name__ == "Sync" for one in recorded),
         "told": len(said),
+        "told_in_private": sum(one.room[0] in "@+" for one in said),
         "points_possible": sum(not isinstance(one, Sent) for one in recorded[said[0].at if said else 0 :]),
         "points": replay.points,
         "cuts": replay.cuts,

@@ -138,13 +138,14 @@ def event(room: str, told: messages.Event) -> Event:
         return Event(told.seq, "?", "?")
     if isinstance(told, messages.Acted):
         said = " ".join(filter(None, (told.verb, told.whom, told.text, told.room)))
-        return Event(told.seq, _deed(room, told), said, told.target, deed=True)
+        whom = told.name if told.verb in ("create", "leave") else told.whom
+        return Event(told.seq, _deed(room, told), said, told.target, True, told.verb, whom, told.name)
     identity = f"{told.sender.hex()} {told.n}"
     if isinstance(told, messages.Edited):
-        return Event(told.seq, identity, told.text, told.target)
+        return Event(told.seq, identity, told.text, told.target, by=told.name)
     if isinstance(told, messages.Deleted):
-        return Event(told.seq, identity, deletion(room, told.target), told.target)
-    return Event(told.seq, identity, told.text)
+        return Event(told.seq, identity, deletion(room, told.target), told.target, by=told.name)
+    return Event(told.seq, identity, told.text, by=told.name)
 
 
 def _deed(room: str, told: messages.Acted) -> str:

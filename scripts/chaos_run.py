@@ -15,15 +15,19 @@ from random import Random
 from typing import Any
 
 import zchat
-from scripts.chaos_client import PATIENCE, Person, Spec, secret
+from scripts.chaos_client import PATIENCE, Person, Spec, crowd, secret
+from scripts.chaos_eve import Eve
 from scripts.chaos_log import Notes, gather, private
 from scripts.chaos_process import Broker, Failed, Worker
 from scripts.chaos_raw import NoAnswer, Raw
-from scripts.checker import Log, Verdict, check
+from scripts.checker import Log, Verdict, check, stays
 from zchat import errors
 
 TICK = 0.05
 """Seconds between two looks at everything."""
+
+EAVESDROPPED = 5
+"""People whose private rooms somebody tries to hear."""
 
 TOGETHER = 5
 """Clients of one process."""
@@ -114,7 +118,9 @@ class Run:
         undo: what is to be undone at the end, whatever happens.
         found: what is reported, by name.
         faults: what is wrong, in words.
-        members: of every room.
+        members: of every public room.
+        ids: of private rooms, by what they are called in the notes.
+        keepers: who make private rooms.
     """
 
     options: Options
@@ -126,6 +132,9 @@ class Run:
     faults: list[str] = field(default_factory=list)
     workers: list[Worker] = field(default_factory=list)
     members: dict[str, set[str]] = field(default_factory=dict)
+    ids: dict[str, str] = field(default_factory=dict)
+    keepers: list[str] = field(default_factory=list)
+    eve: Eve | None = None
     broker: Broker | None = None
 
     def start_broker(self, **options: Any) -> Broker:
@@ -144,6 +153,8 @@ class Run:
         self.workers.append(worker)
         self.undo.callback(worker.kill)
         for person in people:
+            if person.keeps or person.peers:
+                self.keepers.append(person.name)
             for room in person.rooms:
                 self.members.setdefault(room, set()).add(person.name)
         worker.start()
@@ -153,17 +164,10 @@ class Run:
         """Starts the clients that are asked for, in processes of several, each in two rooms, talking; see `Spec`.
 
         Further options:
-            peers: whether they talk in private too (True).
+            guests: others who are let into private rooms.
         """
-        count, rooms, peers = self.options.clients, self.options.rooms, options.pop("peers", True)
-        people = [
-            Person(
-                f"c{number:03}",
-                sorted({f"room{number % rooms}", f"room{(number * 7 + 3) % rooms}"}),
-                [f"c{number ^ 1:03}"] if peers and number ^ 1 < count else [],
-            )
-            for number in range(count)
-        ]
+        count = self.options.clients
+        people = crowd(count, self.options.rooms, guests=options.pop("guests", ()))
         for begin in range(0, count, TOGETHER):
             self.add_worker(people[begin : begin + TOGETHER], rate=self.options.rate / count, **options)
 
@@ -206,8 +210,11 @@ class Run:
             raise Failed(f"{len(missing)} of {len(wanted)} clients did not come in: {', '.join(missing[:5])}")
 
     def add_witness(self) -> Witness:
-        """Has somebody look who is here."""
+        """Has somebody look who is here, and somebody try to hear what is not hers."""
         assert self.broker is not None
+        self.eve = Eve(self.broker.url, self.keepers[:EAVESDROPPED])
+        self.eve.start()
+        self.undo.callback(self.eve.end)
         witness = Witness(self.broker.joined)
         witness.start()
         self.undo.callback(witness.end)
@@ -242,16 +249,21 @@ class Run:
     def _ends(self, name: str, logs: dict[str, Log]) -> dict[str, int]:
         """The number of the last event of each room that a client must come to hear.
 
-        In private that is the other's last: what one said oneself, and be it in an earlier session, is not told again.
+        In private that is another's last: what one said oneself, and be it in an earlier session, is not told again.
         """
         ends: dict[str, int] = {}
+        member = {
+            room
+            for room, log in logs.items()
+            if room[0] == "+"
+            for who, mine in stays(log.events).items()
+            if who == name and mine[-1].until is None
+        }
         for room, log in logs.items():
             if name in self.members.get(room, ()):
                 ends[room] = log.head
-            elif room.startswith("@") and name in room[1:].split("+"):
-                ends[room] = max(
-                    (event.seq for event in log.events if not event.text.startswith(f"{name} ")), default=0
-                )
+            elif room in member or (room.startswith("@") and name in room[1:].split("+")):
+                ends[room] = max((event.seq for event in log.events if event.by != name), default=0)
         return ends
 
     def _come_to_rest(self, worker: Worker) -> int:
@@ -279,8 +291,9 @@ class Run:
             for name in sorted(set().union(*self.members.values())):
                 with Raw(self.broker.url, secret(name)) as reader:
                     for one in reader.welcome.private:
-                        label = private(name, one.label.removeprefix("@"))
-                        if one.label.startswith("@") and label not in logs:
+                        label = one.label if one.label[0] == "+" else private(name, one.label.removeprefix("@"))
+                        self.ids[label] = one.room
+                        if label not in logs:
                             logs[label] = reader.read(one.room, label)
         except NoAnswer as error:
             raise Failed(f"the rooms cannot be read: {error}") from None
@@ -297,6 +310,12 @@ class Run:
         self.found["sessions_ended"] = len(notes.ended)
         self.faults += [str(violation) for violation in verdict.violations]
         self.faults += [f"{client} did not hear everything to the end" for client in notes.unfinished]
+        if self.eve is not None:
+            self.eve.end()
+            self.found |= {"eavesdropper_asked": self.eve.asked, "eavesdropper_heard_in_public": self.eve.tuned}
+            self.faults += self.eve.heard
+            if not (self.eve.asked and self.eve.tuned):
+                self.faults.append("nobody tried to hear what was not theirs: that was no test")
         if verdict.counts.anew:
             self.faults.append(f"{verdict.counts.anew} times a client was told that the log began anew")
         if verdict.counts.needless:

@@ -35,7 +35,8 @@ scheduler's, and a flush of the disk's.
 def stop(run: Run) -> None:
     """Subscribers are stopped amid full load, and go on later."""
     broker = run.start_broker()
-    run.add_load(size=1000, peers=False)
+    names = [f"s{number:03}" for number in range(STOPPED)]
+    run.add_load(size=1000, guests=names)
     witness = run.add_witness()
     run.await_all(witness)
     part = run.options.seconds / 4
@@ -43,7 +44,7 @@ def stop(run: Run) -> None:
     before = time.monotonic_ns()
     run.wait(part, "measuring without them")
     rooms = run.options.rooms
-    people = [Person(f"s{number:03}", [f"room{number % rooms}"]) for number in range(STOPPED)]
+    people = [Person(name, [f"room{number % rooms}"]) for number, name in enumerate(names)]
     stopped = [run.add_worker(people[at : at + 25], rate=0.0) for at in range(0, STOPPED, 25)]
     came = time.monotonic_ns()
     run.await_all(witness)

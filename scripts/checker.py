@@ -15,14 +15,16 @@ unique, so that a message is told by its text where nothing else is known of it.
 5. What a subscriber hears is contiguous and rises, save after an announced gap; who stays to the end hears the end.
 6. Who sends after another message of the room was acknowledged gets a higher number.
 7. What was refused never appears, what is unknown at most once, and what nobody sent there not at all.
-8. Nobody hears a room without being a member of it.
+8. Nobody hears a room without being a member of it. Where members come and go, what happened in the room says who was
+   one when: who was let in may read all that there is, and who was sent out gets nothing from that number on, and
+   says nothing.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 RULES = range(1, 9)
@@ -45,7 +47,11 @@ class Event:
         id: what tells it from every other, whatever it says: its sender and that one's number of it.
         text: what it says, or for a deletion what its sender calls it; empty where that was taken back.
         target: the number of the message that it edits or deletes; 0 for a message.
-        deed: whether it is no message, but something done in the room: what it says need not have been sent.
+        deed: whether it is no message, but something done in the room: what it says need not have been sent, but where
+            members come and go.
+        verb, whom: of a deed: what was done, and to whom; who made a room or gave it up did that to itself.
+        by: who did or said it, as that one was called; empty where it was not noted.
+        at: when the reader had it, in the nanoseconds of the clients' clock; 0 where it was not noted.
     """
 
     seq: int
@@ -53,6 +59,10 @@ class Event:
     text: str
     target: int = 0
     deed: bool = False
+    verb: str = ""
+    whom: str = ""
+    by: str = field(default="", compare=False)
+    at: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +140,58 @@ class History:
 
     Attributes:
         logs: of every room.
-        members: of every room, the clients that could hear it.
+        members: of every room where that does not change, the clients that could hear it.
+        guarded: the rooms whose members come and go: what happened in them says who they are.
     """
 
     sends: list[Send]
     streams: list[Stream]
     logs: dict[str, Log]
     members: Mapping[str, set[str]]
+    guarded: Set[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """Somebody was a member of a room for a while.
+
+    Attributes:
+        since, until: the numbers of what let that one in and sent it out; None for to the end.
+        at: when that was asked for which let it in: nobody was told anything before.
+    """
+
+    since: int
+    at: int = 0
+    until: int | None = None
+
+    def may_hear(self, event: Event) -> bool:
+        """Whether the member may have got an event: all that there was before it was sent out, once it was let in."""
+        return (self.until is None or event.seq < self.until) and (not event.at or event.at >= self.at)
+
+    def may_say(self, seq: int) -> bool:
+        """Whether the member may be the one who said or did what has this number."""
+        return self.since <= seq and (self.until is None or seq < self.until)
+
+
+def stays(events: Iterable[Event], asked: Mapping[str, int] | None = None) -> dict[str, list[Stay]]:
+    """Who was a member of a room when.
+
+    Args:
+        events: of the room, in order.
+        asked: when each text was about to be handed over.
+    """
+    found: dict[str, list[Stay]] = defaultdict(list)
+    for event in events:
+        mine = found[event.whom] if event.verb in _IN + _OUT else []
+        inside = bool(mine) and mine[-1].until is None
+        if event.verb in _IN and not inside:
+            mine.append(Stay(event.seq, (asked or {}).get(event.text, 0)))
+        elif event.verb in _OUT and inside:
+            mine[-1] = replace(mine[-1], until=event.seq)
+    return {who: mine for who, mine in found.items() if mine}
+
+
+_IN, _OUT = ("create", "invite"), ("kick", "ban", "leave")
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +215,8 @@ class Counts:
         acked, failed, unknown: what became of them, as their clients know.
         unknown_kept: how many of the unknown are in the logs.
         kept: events in the logs.
-        deliveries: events heard by subscribers.
+        deliveries: events heard by subscribers; private: of them those in private rooms.
+        let_in, sent_out: how often somebody was let into a private room, or sent out of it.
         gaps, missed: that subscribers were told of, and the numbers in them; those without an end count as one number.
         needless: numbers in gaps that were in the logs all the same.
         anew: gaps without an end: the log began anew.
@@ -173,6 +229,9 @@ class Counts:
     unknown_kept: int = 0
     kept: int = 0
     deliveries: int = 0
+    private: int = 0
+    let_in: int = 0
+    sent_out: int = 0
     gaps: int = 0
     missed: int = 0
     needless: int = 0
@@ -208,6 +267,7 @@ class _Index:
         places: of every text, the rooms and numbers where any reader has it.
         numbers: of every identity, likewise.
         taken_back: the rooms and numbers of messages that somebody was about to delete.
+        stays: of every room whose members come and go, who was one when.
     """
 
     def __init__(self, history: History) -> None:
@@ -221,13 +281,19 @@ class _Index:
             self._see("the log", room, log.events)
         for stream in history.streams:
             self._see(stream.who, stream.room, _vouched(stream.heard))
+        asked = {send.text: send.at for send in history.sends}
+        known: dict[str, list[Event]] = {room: [] for room in history.guarded}
+        for (room, _), seen in sorted(self.seen.items()):
+            if room in known:
+                known[room].append(seen[0][1])
+        self.stays = {room: stays(events, asked) for room, events in known.items()}
 
     def _see(self, who: str, room: str, events: Iterable[Event]) -> None:
         for event in events:
             place = (room, event.seq)
             self.seen[place].append((who, event))
             self.numbers[event.id].add(place)
-            if event.text and not event.deed:
+            if event.text and (not event.deed or room in self.history.guarded):
                 self.places[event.text].add(place)
 
     def redacted(self, room: str, event: Event) -> bool:
@@ -355,8 +421,24 @@ def _only_what_was_sent(index: _Index) -> Iterator[Violation]:
 
 def _members_only(index: _Index) -> Iterator[Violation]:
     for stream in index.history.streams:
-        if stream.heard and stream.client not in index.history.members.get(stream.room, ()):
-            yield Violation(8, stream.room, f"{stream.who} is no member and heard {len(stream.heard)} of its events")
+        room, who = stream.room, stream.who
+        if room in index.history.guarded:
+            mine = index.stays[room].get(stream.client, [])
+            heard = [item for item in stream.heard if isinstance(item, Event)]
+            wrong = [item for item in heard if not any(stay.may_hear(item) for stay in mine)]
+            if wrong:
+                yield Violation(8, room, f"{who} heard {_quote(wrong[0])} at {wrong[0].seq}, being no member by then")
+            elif stream.heard and not mine:
+                yield Violation(8, room, f"{who} was told of a gap, and was never a member")
+        elif stream.heard and stream.client not in index.history.members.get(room, ()):
+            yield Violation(8, room, f"{who} is no member and heard {len(stream.heard)} of its events")
+    for text, places in sorted(index.places.items()):
+        send = index.sends.get(text)
+        for room, seq in sorted(places):
+            if send is not None and room in index.history.guarded:
+                mine = index.stays[room].get(send.client, [])
+                if not any(stay.may_say(seq) for stay in mine):
+                    yield Violation(8, room, f"{text!r} is at {seq}, and {send.client} was no member then")
 
 
 # Telling --------------------------------------------------------------------------------------------------------------
@@ -374,6 +456,7 @@ def _list(places: set[tuple[str, int]]) -> str:
 def _counts(index: _Index) -> Counts:
     history = index.history
     by_outcome = {outcome: [send for send in history.sends if send.outcome is outcome] for outcome in Outcome}
+    deeds = Counter(event.verb for log in history.logs.values() for event in log.events)
     gaps = [(stream.room, item) for stream in history.streams for item in stream.heard if isinstance(item, Gap)]
     needless = 0
     for room, gap in gaps:
@@ -388,6 +471,11 @@ def _counts(index: _Index) -> Counts:
         unknown_kept=sum(index.place(send) > 0 for send in by_outcome[Outcome.UNKNOWN]),
         kept=sum(len(log.events) for log in history.logs.values()),
         deliveries=sum(isinstance(item, Event) for stream in history.streams for item in stream.heard),
+        private=sum(
+            isinstance(item, Event) for stream in history.streams if stream.room[0] in "@+" for item in stream.heard
+        ),
+        let_in=deeds["invite"],
+        sent_out=deeds["kick"],
         gaps=len(gaps),
         missed=sum(1 if gap.last is None else gap.last - gap.first + 1 for _, gap in gaps),
         needless=needless,

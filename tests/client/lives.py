@@ -183,8 +183,10 @@ class Life(ABC):
                     found.add(self.authors[room, seq])
                 case "invite":
                     found.add(people[event.whom])  # type: ignore[union-attr]
-                case "kick" | "ban":
+                case "kick":
                     found.remove(people[event.whom])  # type: ignore[union-attr]
+                case "ban":
+                    found.discard(people[event.whom])  # type: ignore[union-attr]
                 case "leave":
                     found.remove(self.authors[room, seq])
         return found

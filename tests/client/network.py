@@ -92,6 +92,8 @@ class Broker:
         self.fences: dict[bytes, Pipe] = {}
         self.ended: deque[Dealer | Pipe] = deque()  # of which it does not know yet
         self._given: list[Input] = []
+        self._lengths: dict[str, int] = {}
+        self._belong: dict[str, set[bytes]] = {}
 
     def turn(self, clock: float, *, dealers: int = EVERYTHING, pipes: int = EVERYTHING, ended: int = 0) -> None:
         """One turn, with so many frames of each connection and so many ends of connections."""
@@ -128,8 +130,12 @@ class Broker:
 
     def _members(self) -> dict[str, set[bytes]]:
         """Who belongs to each private room with members, by what was done in it."""
-        found = {room: self.store.members(room, self.people) for room in self.store.log}
-        return {room: members for room, members in found.items() if members is not None}
+        lengths = {room: len(log) for room, log in self.store.log.items() if room[0] == "@"}
+        if lengths != self._lengths:
+            self._lengths = lengths
+            found = {room: self.store.members(room, self.people) for room in lengths}
+            self._belong = {room: members for room, members in found.items() if members is not None}
+        return self._belong
 
     def _check(
         self, peer: bytes, frames: list[bytes], before: dict[str, set[bytes]], after: dict[str, set[bytes]]

@@ -44,7 +44,7 @@ PRIVATE = "@+"
 def tokens(kind: int) -> Callable[[int], bytes]:
     """Secrets that are the same in every run of a test."""
     numbers = count(1)
-    return lambda size: bytes([kind]) + next(numbers).to_bytes(size - 1, "big")
+    return lambda size: bytes([kind]) + next(numbers).to_bytes(size - 1, "little")
 
 
 class Network(Protocol):
@@ -180,6 +180,7 @@ class Client:
         self.inside: dict[str, set[str]] = {}  # who is in those that were entered, from what was told of them
         self.pending: set[str] = set()  # those of which an answer is waited for
         self._added: dict[str, int] = {}  # where those begin that are new
+        self._gone: list[str] = []  # those that a welcome does not name any more
         self._met = place is not None
         self._first = True
         self._anew = False  # whether this very frame says that nothing is vouched for
@@ -509,7 +510,10 @@ class Client:
             self.private, self.resumed, self.left, self.seen, self._met = {}, {}, {}, {}, False
         renamed: dict[str, str] = {}
         there = {told.room for told in welcome.private}
-        self.private = {room: seq for room, seq in self.private.items() if room in there or room in self.titles}
+        self.private = {room: seq for room, seq in self.private.items() if room in there}
+        for room in self.titles.keys() - there:
+            self._gone.append(self.titles.pop(room))
+            self.inside.pop(room, None)
         for told in welcome.private:
             begin = 0 if self._met else told.mark if self._missed and self._first else told.head
             if told.label[0] == "+":
@@ -525,6 +529,9 @@ class Client:
         self._met, self._first = True, False
 
     def _removed(self, told: heard.Removed) -> None:
+        if told.room in self._gone:
+            self._gone.remove(told.room)
+            return
         if told.room[0] == "+":
             room = self._called(told.room)
             self.private.pop(room, None)
@@ -717,7 +724,7 @@ class Client:
         for room, present in self.inside.items():
             if present != set(hub.rooms.by_name[room].roster.names()):
                 return f"{room} has {hub.rooms.by_name[room].roster.names()}, not {present}"
-        return f"{self.pending} not answered" if self.pending else None
+        return f"{self.pending} not answered, {self._gone} not told" if self.pending or self._gone else None
 
     def settled(self) -> None:
         """Nothing is to come any more: what must have been heard was."""

@@ -257,6 +257,131 @@ def _told_a_stranger_of_a_gap(history: Any) -> None:
     history.streams.append(Stream("eve#1", "eve", ROOM, None, [Gap(1, 2)]))
 
 
+DEN = "+den"
+
+
+def guarded() -> Any:
+    """Alice makes a den, lets bob in and carol, sends bob out and lets him in again. Eve was never there."""
+    done = [
+        ("alice", "create", "alice"),  # 1
+        ("alice", "invite", "bob"),
+        ("bob", "", "hello"),
+        ("alice", "invite", "carol"),
+        ("alice", "kick", "bob"),  # 5
+        ("carol", "", "he is gone"),
+        ("alice", "invite", "bob"),
+        ("bob", "", "back"),
+        ("alice", "kick", "carol"),
+        ("alice", "", "so is she"),  # 10
+    ]
+    history = clean()
+    events = []
+    for seq, (who, verb, what) in enumerate(done, 1):
+        text = f"{verb} {what} {seq}" if verb else what
+        history.sends.append(acked(text, seq, at=100 * seq, client=who, room=DEN))
+        deed = {"deed": True, "verb": verb, "whom": what} if verb else {}
+        events.append(Event(seq, f"{who} {seq}", text, **deed))
+    history.logs[DEN] = Log(1, 10, list(events))
+    history.guarded = {DEN}
+
+    def heard(first: int, last: int, *, late: int = 5) -> list[Any]:
+        return [replace(event, at=100 * event.seq + late) for event in events[first - 1 : last]]
+
+    history.streams += [
+        Stream("alice#d", "alice", DEN, 0, heard(1, 10), complete=True),
+        Stream("bob#d", "bob", DEN, 1, heard(2, 4)),
+        Stream("bob#d again", "bob", DEN, 4, heard(5, 10, late=400), complete=True),  # now he may read all of it
+        Stream("carol#d", "carol", DEN, None, heard(4, 8)),
+    ]
+    return history
+
+
+def _den(history: Any, who: str) -> Any:
+    return next(one for one in history.streams if one.who == f"{who}#d")
+
+
+def _told_who_was_never_there(history: Any) -> None:
+    event = replace(history.logs[DEN].events[2], at=310)
+    history.streams.append(Stream("eve#1", "eve", DEN, None, [event]))
+
+
+def _told_who_was_never_there_of_a_gap(history: Any) -> None:
+    history.streams.append(Stream("eve#1", "eve", DEN, None, [Gap(1, 2)]))
+
+
+def _told_of_being_sent_out(history: Any) -> None:
+    _den(history, "carol").heard.append(replace(history.logs[DEN].events[8], at=905))
+
+
+def _told_after_being_sent_out(history: Any) -> None:
+    _den(history, "carol").heard += [replace(event, at=1200) for event in history.logs[DEN].events[8:]]
+
+
+def _told_between_being_sent_out_and_let_in(history: Any) -> None:
+    _den(history, "bob").heard += [replace(event, at=610) for event in history.logs[DEN].events[4:6]]
+
+
+def _told_before_anybody_let_it_in(history: Any) -> None:
+    first = _den(history, "carol").heard
+    first[0] = replace(first[0], at=350)
+
+
+def _said_by_who_was_sent_out(history: Any) -> None:
+    send = next(one for one in history.sends if one.text == "he is gone")
+    send.client = "bob"
+
+
+def _sent_out_by_who_was_sent_out(history: Any) -> None:
+    send = next(one for one in history.sends if one.seq == 9 and one.room == DEN)
+    send.client = "eve"
+
+
+def _let_in_by_nobody(history: Any) -> None:
+    history.sends = [one for one in history.sends if one.text != "invite bob 7"]
+
+
+BROKEN_DEN: list[tuple[int, Change]] = [
+    (8, _told_who_was_never_there),
+    (8, _told_who_was_never_there_of_a_gap),
+    (8, _told_of_being_sent_out),
+    (8, _told_after_being_sent_out),
+    (8, _told_between_being_sent_out_and_let_in),
+    (8, _told_before_anybody_let_it_in),
+    (8, _said_by_who_was_sent_out),
+    (8, _sent_out_by_who_was_sent_out),
+    (7, _let_in_by_nobody),
+]
+
+
+def test_members_may_come_and_go() -> None:
+    verdict = checker.check(guarded())
+    assert verdict.violations == []
+    assert (verdict.counts.let_in, verdict.counts.sent_out, verdict.counts.private) == (3, 2, 24)
+
+
+@pytest.mark.parametrize(("rule", "change"), BROKEN_DEN, ids=[change.__name__.strip("_") for _, change in BROKEN_DEN])
+def test_a_den_that_lets_strangers_hear_or_speak_is_found_out(rule: int, change: Change) -> None:
+    history = guarded()
+    change(history)
+    assert rules(history) == {rule}
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.sampled_from(["alice", "bob", "carol", "eve"]), st.integers(1, 10), st.integers(1, 2000))
+def test_whatever_a_stranger_hears_of_a_den_is_found_out(who: str, seq: int, at: int) -> None:
+    """Said anew, without stays: who could have been told a number at a time."""
+    may = {
+        "alice": at >= 100,
+        "bob": (seq < 5 and at >= 200) or at >= 700,
+        "carol": seq < 9 and at >= 400,
+        "eve": False,
+    }[who]
+    history = guarded()
+    event = replace(history.logs[DEN].events[seq - 1], at=at)
+    history.streams.append(Stream("more", who, DEN, None, [event]))
+    assert rules(history) == (set() if may else {8})
+
+
 BROKEN: list[tuple[int, Change]] = [
     (1, _reused_number),
     (1, _another_text_under_the_same_identity),

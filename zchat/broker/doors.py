@@ -112,7 +112,10 @@ class Doors:
 
     def guarded(self, room: str) -> bool:
         """Whether somebody may not be free to speak in a room."""
-        return room in self._sanctions or EVERYWHERE in self._sanctions or room in self._terms
+        if room in self._sanctions or EVERYWHERE in self._sanctions:
+            return True
+        terms = self._terms.get(room)
+        return terms is not None and (terms.readonly or terms.slow > 0)
 
     def terms(self, room: str) -> Terms:
         """How things are in a room."""

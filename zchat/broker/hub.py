@@ -421,10 +421,10 @@ class Hub:
             if room.pair and not readers:
                 room.waiting[person] = room.waiting.get(person, 0) + len(kept.events)
             if readers:
+                self.turn.effects.told += len(readers) * len(kept.events)
                 label = self.label(room, person)
                 if label not in told:
                     told[label] = [codec.encoded_reply(Private(room.name, label, events)) for events in parts]
-                self.turn.effects.told += len(kept.events) * len(readers)
                 for reader in readers:
                     for item in told[label]:
                         self.sessions.reply(reader, item)

@@ -172,6 +172,7 @@ def _let_in(hub: Hub, room: Room, person: bytes) -> None:
 
     def enter() -> None:
         hub.rooms.admit(room, person)
+        hub.marks.rise(person, room.name, room.head)  # what was said before was not missed
         for session in hub.sessions.of(person):
             hub.sessions.reply(session, Added(room.name, hub.label(room, person), room.head))
 

@@ -355,7 +355,8 @@ def bot(hub: Hub, session: Session, request: Bot) -> None:
         raise errors.BadRequest("a key has 32 bytes")
     shown = names.bot(request.name)
     person = hub.admission.may_add_bot(session.person, request.key)
-    if hub.names.called(person) or hub.sessions.of(person):
+    called = hub.names.called(person)
+    if (called and not names.is_bot(called)) or hub.sessions.of(person):
         raise errors.NotAllowed("that key is somebody's already: make a new one")
     name = hub.names.keep_for(shown, person)
     hub.admission.add_bot(session.person, person, request.key)

@@ -61,7 +61,7 @@ def _give_up(hub: Hub, session: Session, request: Leave) -> None:
         room = hub.rooms.find(session.person, request.room)
     except errors.NoSuchRoom:
         room = None
-    if room is None or not room.title:
+    if room is None or not room.title or not hub.rooms.belongs(session.person, room):
         hub.sessions.reply(session, Done(request.q))
         return
     acts.give_up(hub, session, room)
