@@ -118,6 +118,9 @@ class Eve(threading.Thread):
                 self.round(ROUND)
             except (NoAnswer, errors.Undecodable, zmq.ZMQError):
                 self._ended.wait(AGAIN)
+            except Exception as error:  # nobody is to take her silence for peace
+                self.heard.append(f"who tries to hear what is not hers could not go on: {error!r}")
+                return
 
     def end(self) -> None:
         """She goes."""

@@ -14,6 +14,7 @@ from zchat import errors
 from zchat.messages import Stamp
 from zchat.store.base import Greeting, Membership, Store, Work
 from zchat.store.sqlite import open_store
+from zchat.verbs import AUDIT
 
 PAGE = 500
 """Events read at a time."""
@@ -78,7 +79,8 @@ def strays(found: Opened) -> str:
     for room, events in found.rows.items():
         said = {secret(who) for who, mine in stays(events).items() if mine[-1].until is None}
         there = found.doors.get(room, set())
-        if any(event.verb == "create" for event in events) and room[0] in "@+" and there != said:
+        made = room[0] in "@+" and room != AUDIT and any(event.verb == "create" for event in events)
+        if made and there != said:
             return f"{room} lets {len(there - said)} in who were sent out, and not {len(said - there)} who were let in"
     return ""
 

@@ -1,6 +1,6 @@
-"""A broker whose store is broken on purpose, in ways that no number shows. For tests.
+"""A broker that is broken on purpose: its store, in ways that no number shows, or what it tells to whom. For tests.
 
-    python broken_broker.py {nothing|lost|doubled|swapped}
+    python broken_broker.py {nothing|lost|doubled|swapped|published|opened|pushed}
 
 Its first line says where it listens; it ends with its standard input.
 """
@@ -14,12 +14,15 @@ from collections.abc import Sequence
 from msgspec.structs import replace
 
 from zchat import address
+from zchat.broker.hub import Hub
 from zchat.broker.inputs import Input
+from zchat.broker.rights import Rights
+from zchat.broker.rooms import Room, Rooms
 from zchat.broker.server import Server
 from zchat.broker.settings import Settings
 from zchat.broker.sockets import bind, context
-from zchat.codec import encode_event
-from zchat.messages import Message, Refused
+from zchat.codec import decode_event, encode_event
+from zchat.messages import Message, Private, Refused
 from zchat.store.base import Append, Kept, Outcome, Sending, Work
 from zchat.store.memory import MemoryStore
 
@@ -80,6 +83,39 @@ class Swapping(Store):
         return super().commit(work)
 
 
+def _publish() -> None:
+    """What happens in private rooms is published like everything else."""
+    spoke = Rooms.spoke
+
+    def published(self: Rooms, room: Room, kept: Kept) -> None:
+        spoke(self, room, kept)
+        if room.private:
+            self._turn.effects.publication(room.name, 0).events.extend(kept.events)
+
+    setattr(Rooms, "spoke", published)  # noqa: B010  # mypy lets no method be assigned
+
+
+def _open() -> None:
+    """Whoever knows the id of a private room may read it."""
+    readable = Rights.readable
+
+    def opened(self: Rights, person: bytes, wanted: str) -> Room:
+        return self._rooms.by_name.get(wanted) or readable(self, person, wanted)
+
+    setattr(Rights, "readable", opened)  # noqa: B010
+
+
+def _push() -> None:
+    """What happens in private rooms is told to everybody who is here."""
+
+    def pushed(self: Hub, room: Room, kept: Kept) -> None:
+        for session in self.sessions.all():
+            self.sessions.reply(session, Private(room.name, room.title, tuple(map(decode_event, kept.events))))
+
+    setattr(Hub, "_tell_members", pushed)  # noqa: B010
+
+
+LEAKS = {"published": _publish, "opened": _open, "pushed": _push}
 STORES = {"nothing": Store, "lost": Losing, "doubled": Doubling, "swapped": Swapping}
 
 
@@ -87,7 +123,10 @@ def main() -> None:
     """Serves until standard input ends."""
     ctx = context()
     sockets = bind(ctx, address.parse("tcp://127.0.0.1:0"), None, 0)
-    server = Server(Settings(pub_port=sockets.pub_port), STORES[sys.argv[1]](), sockets)
+    broken = sys.argv[1]
+    if broken in LEAKS:
+        LEAKS[broken]()
+    server = Server(Settings(pub_port=sockets.pub_port), STORES.get(broken, Store)(), sockets)
     ended: list[bool] = []
 
     def read() -> list[Input]:

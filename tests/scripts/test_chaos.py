@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 from support import eventually
 
+import zchat
+
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = ROOT / "scripts" / "chaos.py"
 SOON = 55.0
@@ -28,11 +30,13 @@ def _part(name: str) -> Any:
     return importlib.import_module(f"scripts.{name}")
 
 
-chaos, disk, flip, hostile_names, kill, log, mutate, power, scene, seeds, trace, times = (
+chaos, client, disk, listener, flip, hostile_names, kill, log, mutate, power, scene, seeds, store, trace, times = (
     _part(name)
     for name in (
         "chaos",
+        "chaos_client",
         "chaos_disk",
+        "chaos_eve",
         "chaos_flip",
         "chaos_hostile_names",
         "chaos_kill",
@@ -41,6 +45,7 @@ chaos, disk, flip, hostile_names, kill, log, mutate, power, scene, seeds, trace,
         "chaos_power",
         "chaos_hostile_scene",
         "chaos_hostile_seeds",
+        "chaos_store",
         "chaos_trace",
         "chaos_time",
     )
@@ -74,6 +79,7 @@ def test_the_broker_and_clients_are_killed_and_nothing_is_lost(tmp_path: Path) -
     assert found["acked"] > 20
     assert found["deliveries"] > found["acked"]
     assert found["broker_kills"] == 2
+    assert all(found[name] for name in ("private", "let_in", "eavesdropper_asked", "eavesdropper_heard_in_public"))
     assert not any(found[name] for name in ("violations", "needless", "anew", "integrity_faults", "faults"))
     assert json.loads(out.read_text())["what"] == []
     assert list(tmp_path.iterdir()) == [out]
@@ -119,6 +125,13 @@ def init(self, path):
 Database.__init__ = init
 '''
 
+FORGIVING = '''
+"""A broker that sends nobody out, and says that it does."""
+from zchat.broker.commands import acts
+
+acts.send_out = lambda *_: None
+'''
+
 RUNS = "\nfrom zchat.cli import main\nmain()\n"
 
 
@@ -135,13 +148,52 @@ def test_a_broker_that_acknowledges_before_it_commits_is_found_out(tmp_path: Pat
     assert Path(kept[1]).is_dir()
 
 
+def test_a_broker_that_sends_nobody_out_is_found_out(tmp_path: Path) -> None:
+    broker = tmp_path / "forgiving.py"
+    broker.write_text(FORGIVING + RUNS)
+    out = tmp_path / "found.json"
+    arguments = ("--seconds", "3", "--kills", "0", "--broker", str(broker), "--out", str(out))
+    found, _ = run(tmp_path, *arguments, expected=1)
+    assert found["sent_out"] > 0
+    what = [one for one in json.loads(out.read_text())["what"] if one.startswith("rule ")]
+    assert {one.partition(":")[0] for one in what} == {"rule 8"}
+    assert any("being no member by then" in one for one in what)
+    assert any("was no member then" in one for one in what)
+
+
+@pytest.mark.parametrize("broken", ["nothing", "published", "opened", "pushed"])
+def test_who_is_in_no_private_room_hears_nothing_unless_the_broker_tells(broken: str) -> None:
+    command = [sys.executable, str(Path(__file__).parent / "broken_broker.py"), broken]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            url = process.stdout.readline().split()[-1]
+            with zchat.connect(url, name="ann", person=client.secret("ann")) as ann:
+                ann.act("+plans", "create")
+                ann.join("room0")
+                eve = listener.Eve(url, ["ann"])
+                eve.start()
+
+                def heard() -> bool:
+                    ann.send("+plans", "a secret")
+                    ann.send("room0", "no secret")
+                    return eve.asked > 0 and eve.tuned > 0 and (broken == "nothing" or bool(eve.heard))
+
+                eventually(heard, "she has heard what there is to hear")
+                eve.end()
+        finally:
+            process.kill()
+    assert bool(eve.heard) == (broken != "nothing")
+    assert all(one.startswith("rule 8: ") for one in eve.heard)
+
+
 @pytest.mark.skipif(not power.can_record(), reason="strace cannot be used (say: apt-get install strace)")
 def test_a_broker_that_does_not_wait_for_the_disk_is_found_out(tmp_path: Path) -> None:
     broker = tmp_path / "unsynced.py"
     broker.write_text(UNSYNCED + RUNS)
     found, said = run(tmp_path, "--profile", "power", "--seconds", "3", "--broker", str(broker), expected=1)
     assert found["violations"] == 0
-    assert re.search(r"\(dropped\): room\d ends \d+ events before \d+, of which somebody was told", said)
+    assert re.search(r"\(dropped\): \S+ ends \d+ events before \d+, of which somebody was told", said)
 
 
 def test_a_hostile_one_harms_nobody(tmp_path: Path) -> None:
@@ -295,6 +347,68 @@ def test_a_private_room_goes_on_where_the_person_was_or_earlier(tmp_path: Path) 
     assert begins() == 2
 
 
+def test_being_let_in_begins_a_stream_that_has_to_hear_of_it(tmp_path: Path) -> None:
+    events = [
+        checker.Event(seq, f"x {seq}", text, deed=True, verb=text.split()[0], whom=text.split()[1])
+        for seq, text in enumerate(["create ann", "invite bob 1", "kick bob", "invite bob 2", "topic -"], 1)
+    ]
+
+    def told(seq: int) -> list[Any]:
+        text = events[seq - 1].text
+        return ["heard", 50 + seq, "bob", "+den", seq, f"x {seq}", text, 0, True, *text.split()[:2]]
+
+    def begins(*heard: int, complete: bool = False) -> Any:
+        noted(
+            tmp_path,
+            *(["send", at, "ann", "+den", f"invite bob {at}", 0] for at in (1, 2)),
+            ["added", 10, "bob", "+den"],
+            told(2),
+            ["removed", 20, "bob", "+den"],
+            ["added", 30, "bob", "+den"],
+            *map(told, heard),
+            *([["complete", 60, "bob", "+den"]] if complete else []),
+        )
+        history = log.gather(tmp_path.glob("*.jsonl")).history({"+den": checker.Log(1, 5, events)}, {})
+        assert history.guarded == {"+den"}
+        first, second = history.streams
+        assert (first.after, [event.at for event in first.heard]) == (1, [52])
+        return second
+
+    assert begins(4, 5).after == 3
+    assert begins(3, 4).after == 2
+    assert begins(5).after == 3  # and then 4 was due
+    assert begins(complete=True).after == 3
+    assert begins().after is None
+
+
+def test_a_folder_in_which_others_belong_to_a_room_than_were_let_in_is_found_out() -> None:
+    done = [("create", "ann"), ("invite", "bob"), ("invite", "carol"), ("kick", "bob")]
+    events = [
+        checker.Event(seq, f"x {seq}", verb, deed=True, verb=verb, whom=whom)
+        for seq, (verb, whom) in enumerate(done, 1)
+    ]
+
+    def belong(*names: str) -> str:
+        found: str = store.strays(store.Opened({"+den": events}, {"+den": {client.secret(name) for name in names}}))
+        return found
+
+    assert belong("ann", "carol") == ""
+    assert belong("ann", "carol", "bob") == "+den lets 1 in who were sent out, and not 0 who were let in"
+    assert belong("ann") == "+den lets 0 in who were sent out, and not 1 who were let in"
+
+
+def test_a_crowd_lets_its_guests_into_private_rooms() -> None:
+    people = client.crowd(7, 2, guests=["s0", "s1", "s2"])
+    assert [one.keeps for one in people[:3]] == [
+        {"+plans0": ["c002", "c004", "c006", "s0", "s2"]},
+        {"+plans1": ["c003", "c005", "s1"]},
+        {},
+    ]
+    assert [one.peers for one in people][-2:] == [["c004"], []]
+    assert [len(one.rooms) for one in client.crowd(7, 2, each=1)] == [1] * 7
+    assert client.crowd(1, 5)[0].keeps == {}
+
+
 # Power ----------------------------------------------------------------------------------------------------------------
 
 
@@ -415,11 +529,13 @@ def test_names_come_and_go_in_order() -> None:
 
 def test_what_was_told_is_found_in_what_was_sent() -> None:
     from zchat import codec
-    from zchat.messages import Ack, Message, Pong, Stamp
+    from zchat.messages import Ack, Message, Pong, Private, Stamp
 
     stamp = Stamp(bytes(8), 1)
     (acks,) = codec.encode_replies(stamp, [Pong(1), Ack(1, "room", 6, 0, count=2), Ack(3, "", 0, 0)])
-    said = codec.encode_event(Message(8, 0, "bob", bytes(8), 1, "x" * 300))
+    message = Message(8, 0, "bob", bytes(8), 1, "x" * 300)
+    said = codec.encode_event(message)
+    (private,) = codec.encode_replies(stamp, [Private("@1d", "+den", (message,))])
     (published,) = codec.encode_published("room", stamp, [said], [])
 
     def framed(part: bytes) -> bytes:
@@ -433,9 +549,11 @@ def test_what_was_told_is_found_in_what_was_sent() -> None:
         trace.Create("x"),
         trace.Sent(router, wire[-1:]),
         trace.Sent(pub, bytes(64) + framed(published)),
+        trace.Sent(router, framed(private)),
         trace.Sent("TCP:[127.0.0.1:9->127.0.0.1:70]", bytes(64) + framed(acks)),
     ]
-    assert power.told(operations, 70) == [power.Told(3, "room", 6), power.Told(3, "room", 7), power.Told(4, "room", 8)]
+    public = [power.Told(3, "room", 6), power.Told(3, "room", 7), power.Told(4, "room", 8)]
+    assert power.told(operations, 70, {"@1d": "+den"}) == [*public, power.Told(5, "+den", 8)]
 
 
 # The rest -------------------------------------------------------------------------------------------------------------

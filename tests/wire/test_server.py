@@ -27,6 +27,7 @@ from zchat.messages import (
     Head,
     Heartbeat,
     Hello,
+    Join,
     Message,
     Notice,
     Page,
@@ -63,6 +64,23 @@ def test_two_people_chat(wires: Wires, broker: Broker) -> None:
         lambda: broker.heard == [("lobby", "hello"), ("lobby", "hello back")] or None, "the console shows what was said"
     )
     assert broker.logged("INFO ann connected from 127.0.0.1:")
+
+
+def test_who_belongs_where_and_who_is_kept_out_is_known_after_a_restart(wires: Wires) -> None:
+    store = MemoryStore()
+    first = wires.broker(store)
+    ann, bob = (wires.client(first, name, "den") for name in ("ann", "bob"))
+    for n, (verb, room, name) in enumerate(
+        [("create", "+plans", ""), ("invite", "+plans", "bob"), ("ban", "den", "bob")]
+    ):
+        ann.asks(Act(n + 1, verb, room, name))
+        assert ann.hears(Ack).n == n + 1
+    second = wires.broker(store)
+    for before in (ann, bob):
+        again = wires.stranger(second, before.name)
+        assert [one.label for one in again.hello(person=before.person).private] == ["+plans"]
+    again.asks(Join(3, "den"))
+    assert again.hears(Failed).code == "banned"
 
 
 def test_a_room_is_not_heard_through_the_prefix_of_another(wires: Wires, broker: Broker) -> None:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import pytest
 from dialogue import DAY, Dialogue, presences
 
+from zchat.broker.inputs import Received
 from zchat.messages import (
+    Ack,
+    Act,
     Bye,
     Done,
     Edit,
+    Failed,
     Join,
     Joined,
     Leave,
@@ -17,10 +21,12 @@ from zchat.messages import (
     Ping,
     Pong,
     Presence,
+    Refused,
     Reply,
     RoomInfo,
     RoomList,
     Rooms,
+    Send,
     Who,
 )
 
@@ -91,6 +97,19 @@ def test_what_is_private_is_not_there_for_others(talk: Dialogue, room: str) -> N
     talk.person("bob").says("hello", "@ann")
     assert ann.refused(Join(3, room)) == "no-such-room"
     assert ann.asks(Leave(4, room)) == [Done(4)]
+
+
+def test_who_is_sent_out_does_nothing_more_in_that_same_turn(talk: Dialogue) -> None:
+    ann, bob, _carol = (talk.person(name) for name in ("ann", "bob", "carol"))
+    for n, (verb, name) in enumerate([("create", ""), ("invite", "bob"), ("op", "bob")], 1):
+        assert any(isinstance(item, Ack) for item in ann.asks(Act(n, verb, "+plans", name)))
+    talk.turn(
+        Received(ann.id, [Act(4, "kick", "+plans", "bob")]),
+        Received(bob.id, [Send(1, "+plans", "still here"), Act(2, "invite", "+plans", "carol")]),
+    )
+    codes = [item.code for item in bob.heard if isinstance(item, Refused | Failed)]
+    assert codes == ["no-such-room"] * 2
+    assert any(isinstance(item, Ack) and item.n == 4 for item in ann.heard)
 
 
 def test_there_are_only_so_many_rooms_for_a_session() -> None:
