@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from zchat import errors
+from zchat import errors, names
 from zchat.broker.turn import Turn
 from zchat.store.base import Block, Membership, Record, Sanction, Terms
 
@@ -102,6 +102,15 @@ class Doors:
         """How somebody is banned, or muted, in a room; None if that one is not."""
         found = self._sanctions.get(room, {}).get((person, verb))
         return found if found is not None and not _over(found, self._turn.now.ms) else None
+
+    def sanctioned_as(self, room: str, verb: str, name: str) -> Sanction | None:
+        """Who is banned, or muted, in a room and had that name when it was done; the last one of several."""
+        try:
+            key = names.same(name)
+        except errors.NameInvalid:
+            return None
+        there = [one for one in self.sanctions(room) if one.verb == verb and names.same(one.name) == key]
+        return max(there, key=lambda one: one.ms, default=None)
 
     def sanctions(self, room: str) -> Iterator[Sanction]:
         """Who is banned or muted in a room."""

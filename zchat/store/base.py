@@ -101,17 +101,19 @@ class Amend(Struct, frozen=True):
 
 
 class Deed(Struct, frozen=True):
-    """Something done in a room, by an event that is numbered and kept. Quotas do not hold it up.
+    """Something done in a room, by an event that is numbered and kept.
 
     Attributes:
         client: whose send number it uses up; empty for nobody's.
         act: as it is kept, but for its number in the room.
+        free: whether it is kept whatever the quotas, as what keeps order must be.
     """
 
     room: str
     client: bytes
     person: bytes
     act: Acted
+    free: bool = True
 
     @property
     def n(self) -> int:

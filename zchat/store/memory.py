@@ -274,7 +274,12 @@ class MemoryStore:
             return [self._amend(kept, send)]
         if isinstance(send, Deed):
             acted = msgspec.structs.replace(send.act, seq=kept.head + 1)
-            return [self._keep(kept, send, [acted], [encode_event(acted)])]
+            body = encode_event(acted)
+            full = None if send.free else self._full(kept, send, len(body))
+            if full is not None:
+                self._used(send.client, full)
+                return [full]
+            return [self._keep(kept, send, [acted], [body])]
         ms, name, sender = send.ms, send.name, send.sender
         events = [
             Message(seq, ms, name, sender, said.n, said.text, said.action, 0, 0, said.reply)
@@ -289,7 +294,7 @@ class MemoryStore:
             return [refused]
         return [each for said in send.said for each in self._send(msgspec.structs.replace(send, said=[said]))]
 
-    def _full(self, kept: _Room, send: Append | Amend, more: int) -> Refused | None:
+    def _full(self, kept: _Room, send: Append | Amend | Deed, more: int) -> Refused | None:
         """Why so many bytes more are not kept; None if they may be."""
         return self.quotas.refusal(send.n, self._sizes.get(send.person, 0) + more, kept.size + more)
 

@@ -15,7 +15,7 @@ from zchat.broker.rooms import Room, other_of
 from zchat.broker.sessions import Session
 from zchat.messages import Act, Acted, Added, Refused, Removed
 from zchat.store.base import Deed, Refusal
-from zchat.verbs import ACTS, AUDIT, LONGEST, REACTION_MAX, SLOWEST, TOPIC_MAX, Kind
+from zchat.verbs import ACTS, AUDIT, LONGEST, REACTION_MAX, SLOWEST, TOPIC_MAX, Kind, Verb
 
 if TYPE_CHECKING:
     from zchat.broker.hub import Hub
@@ -70,31 +70,19 @@ def act(hub: Hub, session: Session, request: Act) -> None:
         return
     sends.planned = n
     room, verb = doing.room, ACTS[request.verb]
-    acted = Acted(
-        0,
-        hub.turn.now.ms,
-        doing.by,
-        session.sender,
-        n,
-        verb.name,
-        doing.called,
-        request.target,
-        request.seconds,
-        request.text,
-        request.on,
-    )
-    hub.stage(session, room, Deed(room.name, session.client, session.person, acted))
+    ms, asked = hub.turn.now.ms, request
+    what = verb.name, doing.called, asked.target, asked.seconds
+    acted = Acted(0, ms, doing.by, session.sender, n, *what, asked.text, asked.on)
+    hub.stage(session, room, Deed(room.name, session.client, session.person, acted, verb.logged))
     if verb.logged:
-        log(hub, session.person, doing.by, acted, hub.label(room, session.person) if room.private else room.name)
+        # What a private room is called and is about is told to those who belong to it.
+        text = "" if room.private and verb.name == "topic" else asked.text
+        log(hub, session.person, Acted(0, ms, doing.by, b"", 0, *what, text, asked.on, room.name))
 
 
-def log(hub: Hub, person: bytes, by: str, acted: Acted, room: str) -> None:
+def log(hub: Hub, person: bytes, line: Acted) -> None:
     """Writes a line of the audit log."""
-    audit = hub.rooms.make(AUDIT)
-    line = Acted(
-        0, acted.ms, by, b"", 0, acted.verb, acted.whom, acted.target, acted.seconds, acted.text, acted.on, room
-    )
-    hub.stage(None, audit, Deed(AUDIT, b"", person, line))
+    hub.stage(None, hub.rooms.make(AUDIT), Deed(AUDIT, b"", person, line))
 
 
 def _ready(hub: Hub, session: Session, request: Act) -> Doing:
@@ -122,12 +110,29 @@ def _ready(hub: Hub, session: Session, request: Act) -> Doing:
         return Doing(hub, session, request, room)
     if not request.name:
         raise errors.BadRequest(f"{verb.name}: say to whom")
-    called, whom = hub.names.owner(request.name)
+    called, whom = whom_of(hub, verb, room.name, request.name)
     if whom == session.person:  # nor may a moderator undo what others did to that one
         raise errors.NotAllowed(f"{verb.name} cannot be done to oneself")
     if verb.over:
         hub.rights.check(verb, mine, hub.rights.rank(whom, room))
     return Doing(hub, session, request, room, whom, called)
+
+
+def whom_of(hub: Hub, verb: Verb, room: str, name: str) -> tuple[str, bytes]:
+    """To whom something is to be done: the name as it is shown, and the person.
+
+    Args:
+        room: where; see `EVERYWHERE`.
+
+    Raises:
+        errors.NoSuchPerson: nobody has, or had, that name.
+    """
+    undone = {"unban": BAN, "unmute": MUTE}.get(verb.name)
+    if undone is not None:  # who was banned may have lost that name since
+        found = hub.doors.sanctioned_as(room, undone, name)
+        if found is not None:
+            return found.name, found.person
+    return hub.names.owner(name)
 
 
 def checked_text(text: str, most: int) -> None:

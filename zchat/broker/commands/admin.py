@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from zchat import errors, names
 from zchat.broker.commands import talk
-from zchat.broker.commands.acts import checked_text, log
+from zchat.broker.commands.acts import checked_text, log, whom_of
 from zchat.broker.doors import BAN, EVERYWHERE, MUTE
 from zchat.broker.rights import moment
 from zchat.broker.rooms import Room
@@ -108,14 +108,14 @@ def order(hub: Hub, by: Actor, word: str, name: str = "", seconds: int = 0, text
         raise errors.BadRequest(f"{LONGEST // 86400} days at most, or for good")
     called, whom = "", b""
     if any(arg.kind is Kind.PERSON for arg in verb.args):
-        called, whom = hub.names.owner(name)
+        called, whom = whom_of(hub, verb, EVERYWHERE, name)
         if whom == by.person:
             raise errors.NotAllowed(f"{word} cannot be done to oneself")
         if verb.over:
             hub.rights.check(verb, by.rank, hub.rights.staff(whom))
     _ORDERS[word](Order(hub, by, whom, called, seconds, text))
     if verb.logged:
-        log(hub, by.person, by.name, Acted(0, hub.turn.now.ms, by.name, b"", 0, word, called, 0, seconds, text), "")
+        log(hub, by.person, Acted(0, hub.turn.now.ms, by.name, b"", 0, word, called, 0, seconds, text))
 
 
 def _ban(order: Order) -> None:
@@ -361,5 +361,5 @@ def bot(hub: Hub, session: Session, request: Bot) -> None:
     name = hub.names.keep_for(shown, person)
     hub.admission.add_bot(session.person, person, request.key)
     by = hub.names.called(session.person)
-    log(hub, session.person, by, Acted(0, hub.turn.now.ms, by, b"", 0, "bot", name), "")
+    log(hub, session.person, Acted(0, hub.turn.now.ms, by, b"", 0, "bot", name))
     hub.settle(session, Named(request.q, name), lambda: None)

@@ -142,10 +142,14 @@ class Turn:
                 return [self._refuse(append.client, refused)]
         return [self._keep(room, append.client, append.said[0].n, ms, author, 0, events, size)]
 
-    def _act(self, room: Room, deed: Deed) -> Kept:
+    def _act(self, room: Room, deed: Deed) -> Kept | Refused:
         author = self._cache.persons.get(deed.person) or self._person(deed.person)
         acted = encode_event(msgspec.structs.replace(deed.act, seq=room.head + 1))
-        return self._keep(room, deed.client, deed.n, deed.ms, author, 0, [acted], len(acted))
+        size = len(acted)
+        full = None if deed.free else self._quotas.refusal(deed.n, author.size + size, room.size + size)
+        if full is not None:
+            return self._refuse(deed.client, full)
+        return self._keep(room, deed.client, deed.n, deed.ms, author, 0, [acted], size)
 
     def _keep(
         self, room: Room, client: bytes, n: int, ms: int, author: Person, link: int, events: list[bytes], size: int
