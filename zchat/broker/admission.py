@@ -148,8 +148,8 @@ class Admission:
         """For whom a person answers."""
         return [one.person for one in self._accounts.values() if one.answers == person and not one.revoked]
 
-    def add_bot(self, person: bytes, key: bytes) -> bytes:
-        """A key may come in as a bot for which a person answers.
+    def check_bot(self, person: bytes, key: bytes) -> bytes:
+        """Whether a key may be that of a bot for which a person answers; it may be already.
 
         Returns:
             The bot.
@@ -164,13 +164,21 @@ class Admission:
         if self.answers(person):
             raise errors.NotAllowed("a bot cannot answer for others")
         account = self._accounts.get(bot)
+        if account and account.answers == person and not account.revoked and key in self.keys(bot):
+            return bot
         if not bot or key in self._devices or self._listed.get(bot) or (account and account.answers != person):
             raise errors.NotAllowed("that key is somebody's already: make a new one")
         if len(self.bots(person)) >= self._turn.settings.max_bots_person:
             raise errors.LimitReached("as many bots as one person may answer for: revoke one")
         self._room_for_account()
-        self._keep(Account(bot, MEMBER, 0, person))
-        self._keep(Device(key, bot))
+        return bot
+
+    def add_bot(self, person: bytes, key: bytes) -> bytes:
+        """A key may come in as a bot for which a person answers; see `check_bot`."""
+        bot = self.check_bot(person, key)
+        if key not in self._devices:
+            self._keep(Account(bot, MEMBER, 0, person))
+            self._keep(Device(key, bot))
         return bot
 
     def has_account(self, person: bytes) -> bool:
@@ -289,7 +297,14 @@ class Admission:
         return self._invite(Invite(b"", room, role, uses, 0, person), seconds)
 
     def device(self, person: bytes, room: str) -> str:
-        """A link that lets one more key of this person in."""
+        """A link that lets one more key of this person in.
+
+        Raises:
+            errors.NotAllowed: it is a bot, which has the key that was made for it.
+            errors.LimitReached: there are too many.
+        """
+        if self.answers(person):
+            raise errors.NotAllowed("a bot lets nobody in: who answers for it makes its keys")
         return self._invite(Invite(b"", room, self.role(person), 1, 0, person, person), DEVICE_LIFE)
 
     def _invite(self, draft: Invite, seconds: int) -> str:

@@ -367,10 +367,15 @@ class Hub:
         self.draining = True
         self.sessions.tell_all(Closing(why))
 
-    def let_out(self, person: bytes, keys: Container[bytes], why: str = LET_OUT_SAYS) -> None:
-        """Ends all sessions of a person, and those of keys, who may not be here any more."""
+    def let_out(self, person: bytes, keys: Container[bytes], why: str = LET_OUT_SAYS, *, bots: bool = False) -> None:
+        """Ends all sessions of a person, and those of keys, who may not be here any more.
+
+        Args:
+            bots: whether those of the bots for which the person answers, too.
+        """
+        others = self.admission.bots(person) if bots and self.admission is not None else ()
         for session in self.sessions.all():
-            if session.person == person or session.key in keys:
+            if session.person == person or session.key in keys or session.person in others:
                 self._let_out(session, why)
 
     def _let_out(self, session: Session, why: str = LET_OUT_SAYS) -> None:

@@ -106,11 +106,17 @@ class Rights:
         """Whether somebody may come in at all.
 
         Raises:
-            errors.NotAdmitted: the broker's staff banned that one.
+            errors.NotAdmitted: the broker's staff banned that one, or who answers for it.
         """
-        ban = self._doors.sanctioned(EVERYWHERE, person, BAN)
-        if ban is not None and self.staff(person) < Rank.OWNER:
-            raise errors.NotAdmitted(_told("banned here", ban))
+        for one in self._liable(person):
+            ban = self._doors.sanctioned(EVERYWHERE, one, BAN)
+            if ban is not None and self.staff(one) < Rank.OWNER:
+                raise errors.NotAdmitted(_told("banned here", ban))
+
+    def _liable(self, person: bytes) -> tuple[bytes, ...]:
+        """Whose sanctions hold for somebody everywhere: for a bot also those of who answers for it."""
+        other = self._admission.answers(person) if self._admission is not None else b""
+        return (person, other) if other else (person,)
 
     def check_speech(self, person: bytes, room: Room) -> None:
         """Whether somebody may say something in a room now. In a slow room it counts as said.
@@ -126,8 +132,9 @@ class Rights:
         if rank == Rank.OUTSIDER:
             self.check_ban(room.name, person)
             raise errors.NoSuchRoom
-        for where in (room.name, EVERYWHERE):
-            mute = doors.sanctioned(where, person, MUTE)
+        mutes = [doors.sanctioned(room.name, person, MUTE)]
+        mutes += [doors.sanctioned(EVERYWHERE, one, MUTE) for one in self._liable(person)]
+        for mute in mutes:
             if mute is not None and self.staff(person) < Rank.STAFF:
                 raise errors.Muted(_told("muted", mute))
         if rank >= Rank.MODERATOR:

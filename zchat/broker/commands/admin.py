@@ -119,7 +119,7 @@ def order(hub: Hub, by: Actor, word: str, name: str = "", seconds: int = 0, text
 def _ban(order: Order) -> None:
     hub, by = order.hub, order.by
     hub.doors.sanction(EVERYWHERE, order.whom, BAN, order.called, order.seconds, by.name, order.text)
-    hub.turn.once_kept(lambda: hub.let_out(order.whom, (), f"you were banned by {by.name}{_why(order)}"))
+    hub.turn.once_kept(lambda: hub.let_out(order.whom, (), f"you were banned by {by.name}{_why(order)}", bots=True))
 
 
 def _kick(order: Order) -> None:
@@ -341,8 +341,8 @@ def bot(hub: Hub, session: Session, request: Bot) -> None:
     if len(request.key) != 32:
         raise errors.BadRequest("a key has 32 bytes")
     shown = names.bot(request.name)
-    person = hub.admission.add_bot(session.person, request.key)
-    name = hub.names.keep_for(shown, person)
+    name = hub.names.keep_for(shown, hub.admission.check_bot(session.person, request.key))
+    hub.admission.add_bot(session.person, request.key)  # not before it has a name
     by = hub.names.called(session.person)
     log(hub, session.person, by, Acted(0, hub.turn.now.ms, by, b"", 0, "bot", name), "")
     hub.settle(session, Named(request.q, name), lambda: None)

@@ -60,7 +60,7 @@ def revoke(hub: Hub, session: Session, request: Revoke) -> None:
         return
 
     def out() -> None:
-        hub.let_out(person, admission.keys(person))
+        hub.let_out(person, admission.keys(person), bots=True)
         hub.names.give_up(person)
 
     _settle(hub, session, answer, f"revoked {name}", out)
