@@ -99,37 +99,17 @@ def _new_bot(key: str | None, bot: str, url: str | None, identity: str | None, p
         out(f"ZCHAT_URL={client.address} ZCHAT_IDENTITY={key} ZCHAT_NAME={quote(printable(plain))}")
 
 
-def listed(
-    context: typer.Context,
-    json: Json = False,
-    bots: Annotated[
-        bool, typer.Option("--bots", help="Ask the broker for which bots you answer instead: a name a line.")
-    ] = False,
-    url: Url = None,
-    identity: Identity = None,
-    connect_timeout: Patience = 5.0,
-) -> int:
+def listed(json: Json = False) -> int:
     """Your keys: the name of each, the public key, and whose it is if it was made for a bot.
 
     Exit code 1 if one of them cannot be used.
     """
-    from zchat.cli import rows
     from zchat.cli.output import json_line, out, say
     from zchat.client.keys import bot_of, list_keys
     from zchat.errors import KeyUnusable
     from zchat.links import key_text
     from zchat.text import printable
 
-    if bots:
-        with visitor(url, connect_timeout, identity) as client:
-            rows.show(client, "bots", json=json)
-        return OK
-    for option in ("url", "identity", "connect_timeout"):
-        if said(context, option):
-            given = option.replace("_", "-")
-            raise typer.BadParameter(
-                "is for what the broker tells: say --bots, or leave it out", param_hint=f"--{given}"
-            )
     code = OK
     for name, key in list_keys().items():
         if isinstance(key, KeyUnusable):
@@ -142,6 +122,14 @@ def listed(
         else:
             out("\t".join([name, key_text(key), *([printable(bot)] if bot else [])]))
     return code
+
+
+def bots(json: Json = False, url: Url = None, identity: Identity = None, connect_timeout: Patience = 5.0) -> None:
+    """The bots for which you answer at a broker: a name a line. `zchat revoke NAME` puts one out."""
+    from zchat.cli import rows
+
+    with visitor(url, connect_timeout, identity) as client:
+        rows.show(client, "bots", json=json)
 
 
 def link(url: Url = None, identity: Identity = None, connect_timeout: Patience = 5.0) -> None:
@@ -167,5 +155,5 @@ def forget(
     return FAILURE
 
 
-COMMANDS = {"show": show, "new": new, "list": listed, "link": link, "forget": forget}
+COMMANDS = {"show": show, "new": new, "list": listed, "bots": bots, "link": link, "forget": forget}
 """What `zchat keys` can do; see commands._built."""
