@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from shown import ROOT, blocks
+from shown import ROOT, alike, blocks, section, shell, steps
 from support import Process, World, eventually
 
 import zchat
@@ -158,6 +158,17 @@ def test_bots_and_files_that_are_named_exist() -> None:
     assert {f"bots/{path.name}" for path in FOLDER.glob("*.py")} == set(re.findall(r"\]\((bots/[^)]+)\)", PAGE))
     for link in re.findall(r"\]\(([^)#]+)\)", PAGE):
         assert (ROOT / "docs" / link).exists(), link
+
+
+def test_a_key_for_a_bot_is_made_as_told(world: World, tmp_path: Path) -> None:
+    link = world.broker("--curve", "--advertise", "127.0.0.1").wait_out(r"zchat join '(\S+)'").group(1)
+    assert world.run("join", link, "--name", "ann", stdin="quit\n").returncode == 0
+    (told,) = blocks(section(PAGE, "## A key for a bot"), "console")
+    for _, command, shown in steps(told):
+        done = shell(command, world.env, str(tmp_path), check=False)
+        assert done.returncode == 0, done.stderr
+        printed = done.stderr + done.stdout
+        assert alike(printed if shown else done.stdout) == shown, command
 
 
 def test_the_first_bot_of_the_page_answers(world: World, ann: zchat.Client) -> None:

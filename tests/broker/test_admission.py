@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,8 +12,12 @@ from zchat import errors
 from zchat.address import Address
 from zchat.broker.admission import Answer, Door, Mode
 from zchat.broker.inputs import Gone, Met, Received
+from zchat.broker.rates import BOTS, Limits, Rate
 from zchat.links import id_text, invite_id, key_text, parse_link
 from zchat.messages import (
+    Ack,
+    Admin,
+    Bot,
     Bye,
     Device,
     Done,
@@ -21,11 +26,15 @@ from zchat.messages import (
     Linked,
     LinkList,
     Links,
+    List,
+    Listed,
     Named,
+    NameRow,
     Nick,
     People,
     Ping,
     Pong,
+    Refused,
     Reply,
     Request,
     Revoke,
@@ -404,6 +413,97 @@ def test_with_the_person_all_devices_are_out() -> None:
     olga.asks(Revoke(1, name="ann"))
     assert sorted(town.talk.effects.shut) == [key(1), key(2)]
     assert town.comes(key(2), "ann").refused() == "not-admitted"
+
+
+# Bots -----------------------------------------------------------------------------------------------------------------
+
+
+def _with_bot(**settings: Any) -> tuple[Town, Somebody, Somebody, Somebody]:
+    """A broker with olga who owns it, ann, and her bot."""
+    town = Town(**settings)
+    olga = town.owner()
+    ann = town.person(key(1), "ann", olga.link())
+    assert ann.asks(Bot(1, key(2), "dice")) == Named(1, "dice[bot]")
+    return town, olga, ann, town.person(key(2), "dice")
+
+
+def test_a_bot_is_let_in_and_called_one() -> None:
+    town, _, ann, dice = _with_bot()
+    assert dice.welcome().name == "dice[bot]"
+    assert dice.welcome().role == "member"
+    assert dice.asks(Nick(1, "cube")) == Named(1, "cube[bot]")
+    assert town.comes(key(1), "dice[bot]").refused() == "name-invalid"  # no person's name has a bracket
+    assert town.talk.hub.rates.is_bot(town.admission.person(key(2)))
+    assert not town.talk.hub.rates.is_bot(town.admission.person(key(1)))
+    assert ann.asks(List(2, "bots")) == Listed(2, (NameRow("cube[bot]"),), more=False)
+
+
+def test_a_bot_has_limits_of_its_own() -> None:
+    _, _, ann, dice = _with_bot(rates=Limits(), bot_rates=replace(BOTS, messages=Rate(2, 1)))
+    sends = [Send(n, "lobby", "hi") for n in range(1, 4)]
+    assert [type(one) for one in ann.peer.asks(*sends)] == [Ack]
+    refused, acked = dice.peer.asks(*sends)
+    assert isinstance(acked, Ack)
+    assert acked.count == 2
+    assert isinstance(refused, Refused)
+    assert (refused.n, refused.code) == (3, "rate-limited")
+
+
+def test_a_bot_makes_neither_bots_nor_links() -> None:
+    _, _, _, dice = _with_bot()
+    for request in (Bot(1, key(3), "more"), Link(1), Device(1), Revoke(1, name="ann")):
+        assert dice.code(request) == "not-allowed"
+
+
+def test_asked_again_it_is_the_same_bot_and_anothers_key_is_none() -> None:
+    town, olga, ann, _ = _with_bot(max_bots_person=1)
+    assert ann.asks(Bot(1, key(2), "dice")) == Named(1, "dice[bot]")
+    assert ann.code(Bot(1, key(3), "more")) == "limit-reached"
+    for taken in (key(1), key(2), b"O" * 32):
+        assert olga.code(Bot(1, taken, "mine")) == "not-allowed"
+    assert len(town.admission.bots(town.admission.person(key(1)))) == 1
+
+
+def test_a_bot_whose_name_is_taken_is_none() -> None:
+    town, _, ann, _ = _with_bot()
+    bob = town.person(key(4), "bob", town.gives("member"))
+    assert bob.code(Bot(1, key(5), "DICE")) == "name-taken"
+    assert bob.code(Bot(1, key(5), "no/slash")) == "name-invalid"
+    assert town.admission.bots(town.admission.person(key(4))) == []
+    assert town.comes(key(5), "dice").refused() == "not-admitted"
+    assert ann.asks(Bot(1, key(5), "more")) == Named(1, "more[bot]")  # nobody's as yet
+
+
+def test_with_who_answers_for_it_a_bot_is_out_and_in_again() -> None:
+    town, olga, _, _ = _with_bot()
+    assert olga.asks(Revoke(1, name="ann")) == Done(1)
+    assert sorted(town.talk.effects.shut) == [key(1), key(2)]
+    assert town.comes(key(2), "dice").refused() == "not-admitted"
+    assert olga.asks(Revoke(1, name="ann", undo=True)) == Done(1)
+    assert town.comes(key(2), "dice").welcome().name == "dice[bot]"
+
+
+def test_who_answers_for_a_bot_puts_it_out() -> None:
+    town, olga, ann, _ = _with_bot()
+    assert town.person(key(4), "bob", olga.link()).code(Revoke(1, name="dice[bot]")) == "not-allowed"
+    assert ann.asks(Revoke(1, name="dice[bot]")) == Done(1)
+    assert town.talk.effects.shut == [key(2)]
+    assert town.comes(key(2), "dice").refused() == "not-admitted"
+    assert ann.asks(Ping(2)) == Pong(2)
+
+
+def test_who_is_banned_or_muted_does_not_go_on_through_a_bot() -> None:
+    town, olga, _, dice = _with_bot()
+    olga.asks(Admin(1, "mute", "ann"))
+    (answer,) = dice.peer.asks(Send(1, "lobby", "hi"))
+    assert isinstance(answer, Refused)
+    assert answer.code == "muted"
+    olga.asks(Admin(2, "ban", "ann"))
+    assert sorted(town.talk.effects.shut) == [key(1), key(2)]
+    assert town.comes(key(2), "dice").refused() == "not-admitted"
+
+
+# Who may come ---------------------------------------------------------------------------------------------------------
 
 
 def test_where_everybody_may_come_no_link_is_needed() -> None:

@@ -14,7 +14,7 @@ from zchat.links import parse_key
 def test_without_a_word_it_shows_what_there_is(world: World) -> None:
     done = world.run("keys")
     assert done.returncode == 2
-    for name in ("show", "new", "list", "link", "forget"):
+    for name in ("show", "new", "list", "bots", "link", "forget"):
         assert f"\n  {name} " in done.stderr
         assert world.run("keys", name, "--help").returncode == 0
 

@@ -148,8 +148,8 @@ class Admission:
         """For whom a person answers."""
         return [one.person for one in self._accounts.values() if one.answers == person and not one.revoked]
 
-    def may_add_bot(self, person: bytes, key: bytes) -> bytes:
-        """Whether a key may come in as a bot for which a person answers.
+    def check_bot(self, person: bytes, key: bytes) -> bytes:
+        """Whether a key may be that of a bot for which a person answers; it may be already.
 
         Returns:
             The bot.
@@ -164,6 +164,8 @@ class Admission:
         if self.answers(person):
             raise errors.NotAllowed("a bot cannot answer for others")
         account = self._accounts.get(bot)
+        if account and account.answers == person and not account.revoked and key in self.keys(bot):
+            return bot
         if not bot or key in self._devices or self._listed.get(bot) or (account and account.answers != person):
             raise errors.NotAllowed("that key is somebody's already: make a new one")
         if len(self.bots(person)) >= self._turn.settings.max_bots_person:
@@ -172,9 +174,10 @@ class Admission:
         return bot
 
     def add_bot(self, person: bytes, bot: bytes, key: bytes) -> None:
-        """The key comes in as that bot from now on; see `may_add_bot`."""
-        self._keep(Account(bot, MEMBER, 0, person))
-        self._keep(Device(key, bot))
+        """The key comes in as that bot from now on; see `check_bot`."""
+        if key not in self._devices:
+            self._keep(Account(bot, MEMBER, 0, person))
+            self._keep(Device(key, bot))
 
     def has_account(self, person: bytes) -> bool:
         """Whether a person was let in by a link, and may come in still."""
@@ -292,7 +295,14 @@ class Admission:
         return self._invite(Invite(b"", room, role, uses, 0, person), seconds)
 
     def device(self, person: bytes, room: str) -> str:
-        """A link that lets one more key of this person in."""
+        """A link that lets one more key of this person in.
+
+        Raises:
+            errors.NotAllowed: it is a bot, which has the key that was made for it.
+            errors.LimitReached: there are too many.
+        """
+        if self.answers(person):
+            raise errors.NotAllowed("a bot lets nobody in: who answers for it makes its keys")
         return self._invite(Invite(b"", room, self.role(person), 1, 0, person, person), DEVICE_LIFE)
 
     def _invite(self, draft: Invite, seconds: int) -> str:

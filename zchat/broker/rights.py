@@ -114,7 +114,7 @@ class Rights:
         """Whether somebody may come in at all.
 
         Raises:
-            errors.NotAdmitted: the broker's staff banned that one.
+            errors.NotAdmitted: the broker's staff banned that one, or who answers for it.
         """
         ban = self.sanctioned(EVERYWHERE, person, BAN)
         if ban is not None and self.staff(person) < Rank.OWNER:

@@ -48,7 +48,8 @@ def command(
 ) -> int:
     """Joins a room: what you type is said, what others say is shown. /help shows the commands.
 
-    On a terminal it begins with what you missed in the room; if you were never there, with its last messages.
+    On a terminal it begins with what you missed in the room; if you were never there, with its last messages. For a
+    bot it begins with what is said next.
     With stdin not a terminal, lines mean the same, and at the end of input it leaves once all is acknowledged.
     A link is needed once: from then on the broker is known by its address, and you by your key.
     """
@@ -57,6 +58,7 @@ def command(
     from zchat.client.places import place
     from zchat.links import is_link
     from zchat.messages import LOBBY
+    from zchat.names import is_bot
 
     if room == "-" or (room is not None and is_link(room)):
         if said(context, "url"):
@@ -70,7 +72,9 @@ def command(
     client = _connect(url, name, identity, connect_timeout, resume, missed=on_terminal)
     with client:
         say(f"connected to {client.address} as {client.name}")
-        chat = Chat(client, tail if tail is not None else TAIL if on_terminal else 0, waits=not on_terminal)
+        if tail is None:  # bots begin with what is said next
+            tail = TAIL if on_terminal and not is_bot(client.name or "") else 0
+        chat = Chat(client, tail, waits=not on_terminal)
         if on_terminal:
             _on_terminal(chat, first)
         else:

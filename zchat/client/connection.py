@@ -26,6 +26,7 @@ from zchat.client.positions import Begin
 from zchat.client.queues import Queues
 from zchat.client.resume import ResumeFile
 from zchat.client.session import Session
+from zchat.names import is_bot
 
 QUEUED = 10_000
 """Events kept of what the program waits for at most; beyond, published frames wait in the socket, and what overflows
@@ -148,7 +149,8 @@ class Connection(ABC, Generic[RoomT]):
 
     def enter(self, room: str, *, quiet: bool = False, after: int | None = None, tail: int = 0) -> None:
         """The same as `join` without waiting: `Entered` or `NotEntered` will be among the events."""
-        self.session.join(room, Begin(after, self._marking, tail), quiet=quiet, now=time.monotonic())
+        missed = self._marking and not (self.name and is_bot(self.name))
+        self.session.join(room, Begin(after, missed, tail), quiet=quiet, now=time.monotonic())
         self._urge(at_once=False)
 
     def leave(self, room: str) -> None:

@@ -13,12 +13,14 @@ from zchat import address, keyfiles, links
 from zchat.address import Address, BadAddress
 from zchat.errors import BrokerChanged, KeyUnusable
 from zchat.keyfiles import Keypair
+from zchat.text import printable
 
 DEFAULT = "default"
 """The identity where none is named."""
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
 _HEAD = "who has this file is you"
+_BOT = "of the bot "
 
 
 def config_folder() -> Path:
@@ -66,17 +68,46 @@ def own_keys(identity: str | None = None) -> Keypair:
     return keyfiles.read_keys(path) or _made(path)
 
 
-def new_keys(identity: str | None = None) -> Keypair:
+def new_keys(identity: str | None = None, *, bot: str = "") -> Keypair:
     """Makes an identity.
+
+    Args:
+        bot: the name of the bot whose keys these are; empty if they are the user's own.
 
     Raises:
         errors.KeyUnusable: there is one of that name, or it cannot be made.
     """
     name = identity_name(identity)
     fresh = keyfiles.fresh()
-    if keyfiles.read_keys(_path(name)) is not None or _made(_path(name), fresh) != fresh:
+    head = f"{_BOT}{printable(bot)}: who has this file is that bot" if bot else _HEAD
+    if keyfiles.read_keys(_path(name)) is not None or _made(_path(name), fresh, head) != fresh:
         raise KeyUnusable(f"there is an identity {name} already: choose another name")
     return fresh
+
+
+def drop_keys(identity: str, keys: Keypair) -> None:
+    """Removes an identity that was just made, if it is still the same: nobody knows its keys.
+
+    Raises:
+        errors.KeyUnusable: it cannot be removed.
+    """
+    path = _path(identity_name(identity))
+    if keyfiles.read_keys(path) == keys:
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise KeyUnusable(f"cannot remove {path}: {error.strerror or error}") from None
+
+
+def bot_of(identity: str) -> str:
+    """The bot for which an identity was made; empty if it is the user's own.
+
+    Raises:
+        errors.KeyUnusable: see `own_keys`.
+    """
+    first = (keyfiles.read(_path(identity_name(identity))) or "").partition("\n")[0]
+    name, colon, _ = first.removeprefix("# zchat: ").removeprefix(_BOT).rpartition(": ")
+    return name if colon and first.startswith(f"# zchat: {_BOT}") else ""
 
 
 def list_keys() -> dict[str, bytes | KeyUnusable]:
@@ -106,12 +137,12 @@ def _path(name: str) -> Path:
     return config_folder() / "identities" / f"{name}.key"
 
 
-def _made(path: Path, fresh: Keypair | None = None) -> Keypair:
+def _made(path: Path, fresh: Keypair | None = None, head: str = _HEAD) -> Keypair:
     try:
         _make_folder(path.parent)
     except OSError as error:
         raise KeyUnusable(f"cannot make {path}: {error.strerror or error}") from None
-    return keyfiles.made(path, _HEAD, fresh)
+    return keyfiles.made(path, head, fresh)
 
 
 # Known brokers --------------------------------------------------------------------------------------------------------

@@ -128,6 +128,10 @@ class Rooms:
         self.read_due(now)
         return False
 
+    def begin_here(self) -> None:
+        """What the person has not read yet was not missed after all."""
+        self._missed = False
+
     # The connection -------------------------------------------------------------------------------------------------
 
     def offline(self) -> None:

@@ -75,6 +75,7 @@ from zchat.messages import (
     Welcome,
     Who,
 )
+from zchat.names import is_bot
 
 BATCH = 128
 """Messages that are worth a frame, though more might come to go with them."""
@@ -481,6 +482,8 @@ class Session:
         self._resume = welcome.session
         self._rooms.senders.add(welcome.sender)
         vouched = welcome.vouched
+        if welcome.name is not None and is_bot(welcome.name):
+            self._rooms.begin_here()
         if not vouched:
             self._anew = self._rooms.begin_anew(welcome) or self._anew
             self._marks.forget()

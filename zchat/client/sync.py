@@ -49,7 +49,7 @@ def connect(
             `ZCHAT_IDENTITY`, else `default`.
         resume: a file that keeps the place in each room over restarts of the program; made if it is not there.
         missed: whether what the person has not read yet is to be heard first, in rooms and private messages; what is
-            handled here counts as read from then on.
+            handled here counts as read from then on. Bots have missed nothing: they begin with what is said next.
         timeout: seconds to wait for the broker.
 
     Raises:

@@ -354,12 +354,13 @@ def bot(hub: Hub, session: Session, request: Bot) -> None:
     if len(request.key) != 32:
         raise errors.BadRequest("a key has 32 bytes")
     shown = names.bot(request.name)
-    person = hub.admission.may_add_bot(session.person, request.key)
+    person = hub.admission.check_bot(session.person, request.key)
     called = hub.names.called(person)
-    if (called and not names.is_bot(called)) or hub.sessions.of(person):
+    here = bool(hub.sessions.of(person)) and not hub.admission.answers(person)
+    if here or (called and not names.is_bot(called)):
         raise errors.NotAllowed("that key is somebody's already: make a new one")
     name = hub.names.keep_for(shown, person)
-    hub.admission.add_bot(session.person, person, request.key)
+    hub.admission.add_bot(session.person, person, request.key)  # not before it has a name
     by = hub.names.called(session.person)
     log(hub, session.person, Acted(0, hub.turn.now.ms, by, b"", 0, "bot", name))
     hub.settle(session, Named(request.q, name), lambda: None)
