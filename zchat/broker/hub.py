@@ -102,7 +102,7 @@ class Hub:
             self.names = Names(self.turn, known, stays=self.admission.has_account)
         self.doors = Doors(self.turn, records)
         self.rooms = Rooms(self.turn, self.names, self.doors, kept)
-        self.rights = Rights(self.doors, self.rooms, self.names, self.admission)
+        self.rights = Rights(self.doors, self.rooms, self.admission)
         self.marks = Marks(self.turn)
         self.sessions = Sessions(self.turn, self.rooms, self.names, self.marks)
         self.draining = False

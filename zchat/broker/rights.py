@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from zchat import errors
 from zchat.broker.admission import MODERATOR, OWNER, Admission
 from zchat.broker.doors import BAN, EVERYWHERE, MUTE, Doors
-from zchat.broker.people import Names
 from zchat.broker.rooms import Room, Rooms
 from zchat.messages import LATEST_MS
 from zchat.store.base import Sanction
@@ -25,14 +24,12 @@ class Rights:
     Args:
         doors: who belongs where, and who is kept out or silent.
         rooms: all of them.
-        names: whose each name is.
         admission: what people are to the broker, under CURVE; None on plaintext, where nobody is anything.
     """
 
-    def __init__(self, doors: Doors, rooms: Rooms, names: Names, admission: Admission | None) -> None:
+    def __init__(self, doors: Doors, rooms: Rooms, admission: Admission | None) -> None:
         self._doors = doors
         self._rooms = rooms
-        self._names = names
         self._admission = admission
 
     # Ranks ----------------------------------------------------------------------------------------------------------

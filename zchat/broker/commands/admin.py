@@ -14,6 +14,7 @@ from zchat import errors, names
 from zchat.broker.commands import talk
 from zchat.broker.commands.acts import checked_text, log
 from zchat.broker.doors import BAN, EVERYWHERE, MUTE
+from zchat.broker.inputs import GOODBYE
 from zchat.broker.rights import moment
 from zchat.broker.rooms import Room
 from zchat.broker.sessions import Session
@@ -41,9 +42,6 @@ from zchat.verbs import ADMIN, LISTS, LONGEST, Kind, Rank
 
 if TYPE_CHECKING:
     from zchat.broker.hub import Hub
-
-
-GOODBYE = "the broker is shutting down"
 
 
 class Actor(NamedTuple):
