@@ -385,7 +385,7 @@ class Hub:
             self.turn.effects.over.append((session.peer, LET_OUT))
         self.sessions.end(session)
 
-    def settle(self, session: Session, answer: Settled, then: Callable[[], None]) -> None:
+    def settle(self, session: Session, answer: Settled, then: Callable[[], None] = lambda: None) -> None:
         """Answers a request once the turn's work is kept, and does what follows; if it cannot be kept, the request is
         refused.
         """

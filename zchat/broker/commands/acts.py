@@ -106,9 +106,8 @@ def _ready(hub: Hub, session: Session, request: Act) -> Doing:
     verb = ACTS.get(request.verb)
     if verb is None:
         raise errors.UnknownWord(f"there is nothing called {request.verb[:20]} to be done in a room")
-    checked_text(request.text, TOPIC_MAX)
-    if request.seconds > LONGEST:
-        raise errors.BadRequest(f"{LONGEST // 86400} days at most, or for good")
+    check_reason(request.text)
+    check_span(request.seconds)
     if verb.name == "create":
         return Doing(hub, session, request, _create(hub, session, request))
     room = hub.rights.readable(session.person, request.room)
@@ -130,14 +129,24 @@ def _ready(hub: Hub, session: Session, request: Act) -> Doing:
     return Doing(hub, session, request, room, whom, called)
 
 
-def checked_text(text: str, most: int) -> None:
-    """Whether a text may stand in one line.
+def check_span(seconds: int) -> None:
+    """Whether somebody may be banned or muted for so long.
+
+    Raises:
+        errors.BadRequest: not so long.
+    """
+    if seconds > LONGEST:
+        raise errors.BadRequest(f"{LONGEST // 86400} days at most, or for good")
+
+
+def check_reason(text: str) -> None:
+    """Whether a text may be a topic, a reason or a reaction: it is one line.
 
     Raises:
         errors.TooLong, errors.BadRequest: it may not.
     """
-    if len(text) > most:
-        raise errors.TooLong(f"that has {len(text)} characters and {most} are allowed")
+    if len(text) > TOPIC_MAX:
+        raise errors.TooLong(f"that has {len(text)} characters and {TOPIC_MAX} are allowed")
     if not text.isprintable() and _CONTROL.search(text):
         raise errors.BadRequest("a topic, a reason or a reaction is one line without control characters")
 

@@ -11,8 +11,9 @@ from heapq import nsmallest
 from typing import TYPE_CHECKING, NamedTuple
 
 from zchat import errors, names
+from zchat.broker.admission import MODERATOR
 from zchat.broker.commands import talk
-from zchat.broker.commands.acts import checked_text, log
+from zchat.broker.commands.acts import check_reason, check_span, log
 from zchat.broker.doors import BAN, EVERYWHERE, MUTE
 from zchat.broker.inputs import GOODBYE
 from zchat.broker.rights import moment
@@ -38,7 +39,7 @@ from zchat.messages import (
     SessionRow,
 )
 from zchat.store.base import KnownName, Sanction
-from zchat.verbs import ADMIN, LISTS, LONGEST, Kind, Rank
+from zchat.verbs import ADMIN, LISTS, Kind, Rank
 
 if TYPE_CHECKING:
     from zchat.broker.hub import Hub
@@ -78,7 +79,7 @@ def admin(hub: Hub, session: Session, request: Admin) -> None:
     name = session.name or hub.names.called(session.person)
     by = Actor(session.person, name, hub.rights.staff(session.person))
     order(hub, by, request.verb, request.name, request.seconds, request.text)
-    hub.settle(session, Done(request.q), lambda: None)
+    hub.settle(session, Done(request.q))
 
 
 def order(hub: Hub, by: Actor, word: str, name: str = "", seconds: int = 0, text: str = "") -> None:
@@ -101,9 +102,8 @@ def order(hub: Hub, by: Actor, word: str, name: str = "", seconds: int = 0, text
             raise errors.BadRequest("say what is to be announced")
         talk.check_text(text, hub.settings.text_limit)
     else:
-        checked_text(text, hub.settings.words)
-    if seconds > LONGEST:
-        raise errors.BadRequest(f"{LONGEST // 86400} days at most, or for good")
+        check_reason(text)
+    check_span(seconds)
     called, whom = "", b""
     if any(arg.kind is Kind.PERSON for arg in verb.args):
         called, whom = hub.names.owner(name)
@@ -189,7 +189,7 @@ def about(hub: Hub, session: Session, request: About) -> None:
 def _state(hub: Hub, session: Session, name: str, q: int) -> RoomState:
     room = hub.rights.readable(session.person, name)  # still
     terms = hub.doors.terms(room.name)
-    moderators = [one.person for one in hub.doors.members(room.name).values() if one.role == "moderator"]
+    moderators = [one.person for one in hub.doors.members(room.name).values() if one.role == MODERATOR]
     return RoomState(
         q,
         hub.label(room, session.person) if room.private else room.name,
@@ -360,4 +360,4 @@ def bot(hub: Hub, session: Session, request: Bot) -> None:
     hub.admission.add_bot(session.person, person, request.key)
     by = hub.names.called(session.person)
     log(hub, session.person, by, Acted(0, hub.turn.now.ms, by, b"", 0, "bot", name), "")
-    hub.settle(session, Named(request.q, name), lambda: None)
+    hub.settle(session, Named(request.q, name))

@@ -65,7 +65,7 @@ def _give_up(hub: Hub, session: Session, request: Leave) -> None:
         hub.sessions.reply(session, Done(request.q))
         return
     acts.give_up(hub, session, room)
-    hub.settle(session, Done(request.q), lambda: None)
+    hub.settle(session, Done(request.q))
 
 
 def rooms(hub: Hub, session: Session, request: Rooms) -> None:
