@@ -94,8 +94,10 @@ def test_who_is_muted_is_so_everywhere(village: Village) -> None:
     stan, bob, eve = village.comes("stan"), village.comes("bob"), village.comes("eve")
     bob.does("create", "+plans")
     stan.order("mute", "bob", 60)
+    there = len(village.hub.rooms.by_name)
     assert [bob.say(room) for room in ("lobby", "new", "+plans", "@eve")] == ["muted"] * 4
     assert eve.heard == []
+    assert len(village.hub.rooms.by_name) == there, "nothing was said, so no room was made"
     assert eve.say("lobby") == "", "others go on"
     assert village.again().comes("bob").say("lobby") == "muted"
     stan.order("unmute", "bob")
