@@ -164,11 +164,8 @@ def _create(hub: Hub, session: Session, request: Act) -> Room:
             raise errors.NameTaken(f"there is a room {title} already: join it, or choose another name")
     limits.creation(hub, session)
     if not private:
-        room = hub.rooms.make(title, founder=session.person)
-        hub.turn.if_lost(lambda: hub.rooms.unmake(room))
-        return room
+        return hub.rooms.make(title, founder=session.person)
     room = hub.rooms.make("@" + hub.token(12).hex(), founder=session.person, title=title)
-    hub.turn.if_lost(lambda: hub.rooms.unmake(room))
     hub.doors.change(room.name, title=title)
     _let_in(hub, room, session.person)
     return room
