@@ -15,7 +15,7 @@ from itertools import groupby, zip_longest
 
 from zchat import codec, errors
 from zchat.broker.admission import Admission, Door
-from zchat.broker.commands import BATCHED, admin, execute
+from zchat.broker.commands import BATCHED, admin, execute, lists
 from zchat.broker.doors import Doors
 from zchat.broker.effects import Effects, Level
 from zchat.broker.inputs import Announce, FenceMoved, Gone, Input, Met, Now, Ordered, Received, Shutdown
@@ -273,8 +273,8 @@ class Hub:
         tell = self.turn.effects.console
         try:
             if item.verb in LISTS:
-                rows, more = admin.listed(self, operator, item.verb, after=item.after)
-                tell.extend(admin.row_text(row) for row in rows)
+                rows, more = lists.listed(self, operator, item.verb, after=item.after)
+                tell.extend(lists.row_text(row) for row in rows)
                 tell.append("there are more" if more else f"that is all: {len(rows)}")
                 return
             admin.order(self, operator, item.verb, item.name, item.seconds, item.text)
