@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from zchat.broker.console import GOODBYE, LINE, Console
-from zchat.broker.inputs import Announce, Input, Ordered, Shutdown
+from zchat.broker.console import LINE, Console
+from zchat.broker.inputs import GOODBYE, Announce, Input, Ordered, Shutdown
 from zchat.verbs import CONSOLE
 
 

@@ -17,7 +17,7 @@ from support import World
 import zchat
 from zchat import errors
 from zchat.address import BadAddress
-from zchat.client import aio
+from zchat.client import aio, connection
 from zchat.client.aio import AsyncClient, AsyncRoom
 from zchat.client.events import Connected, Disconnected, Event, NotSent, Presence, Said, Sent
 from zchat.client.link import Link
@@ -211,7 +211,7 @@ def test_a_flood_is_heard_in_order_while_it_is_said(world: World) -> None:
 
 
 def test_what_a_program_does_not_take_is_bounded_and_comes_later(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(aio, "QUEUED", 50)
+    monkeypatch.setattr(connection, "QUEUED", 50)
     count, padding = 2000, "x" * 10_000
     said = "".join(f"{number} {padding}\n" for number in range(count))
 

@@ -11,8 +11,9 @@ from zchat import errors
 from zchat.client import events as heard
 from zchat.client import session as module
 from zchat.client.channel import OpenSub, Reopen, Subscribe, Transmit, Unsubscribe
+from zchat.client.fences import FENCE_PATIENCE
 from zchat.client.outbox import GIVE_UP
-from zchat.client.rooms import FENCE_PATIENCE, TARGET_PATIENCE
+from zchat.client.rooms import TARGET_PATIENCE
 from zchat.client.session import AGAIN, BATCH, BEAT_PATIENCE, PATIENCE, RETRY
 from zchat.codec import fence_topic, room_topic
 from zchat.messages import (
@@ -152,7 +153,9 @@ def test_sub_is_opened_anew_with_every_hello(inside: Playing) -> None:
     inside.wants()
     inside.welcome(hello)
     inside.wants(
-        OpenSub(5556), Subscribe(room_topic("lobby")), Subscribe(fence_topic(hello.fence, inside.session._rooms._k))
+        OpenSub(5556),
+        Subscribe(room_topic("lobby")),
+        Subscribe(fence_topic(hello.fence, inside.session._rooms.fences._last)),
     )
 
 

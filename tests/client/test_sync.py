@@ -16,7 +16,7 @@ from support import World
 import zchat
 from zchat import codec, errors
 from zchat.address import BadAddress
-from zchat.client import sync
+from zchat.client import connection
 from zchat.client.events import Connected, Deleted, Disconnected, Edited, Gap, Missed, Presence, Said, Sent, UpToDate
 from zchat.client.link import Link
 from zchat.client.session import BATCH
@@ -173,7 +173,7 @@ def test_closed_client_says_so(world: World, alice: zchat.Client) -> None:
 def test_what_a_program_does_not_take_is_bounded_and_comes_later(
     world: World, alice: zchat.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sync, "QUEUED", 50)
+    monkeypatch.setattr(connection, "QUEUED", 50)
     lobby = alice.join("lobby")
     count, padding = 2000, "x" * 10_000
     done = subprocess.run(
@@ -203,7 +203,7 @@ def test_a_text_that_no_frame_could_hold_is_refused_and_the_connection_stays(ali
 def test_a_flood_elsewhere_neither_deafens_nor_grows(
     world: World, alice: zchat.Client, bob: zchat.Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sync, "QUEUED", 50)
+    monkeypatch.setattr(connection, "QUEUED", 50)
     lobby = alice.join("lobby")
     for number in range(300):
         bob.post("@alice", str(number))

@@ -10,12 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from zchat import errors, grammar, verbs
-from zchat.broker.inputs import Announce, Input, Ordered, Shutdown
+from zchat.broker.inputs import GOODBYE, Announce, Input, Ordered, Shutdown
 
 LINE = 16 * 1024
 """Bytes of a line at most; what is beyond is a line of its own."""
-
-GOODBYE = "the broker is shutting down"
 
 
 @dataclass(slots=True)

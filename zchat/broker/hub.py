@@ -15,7 +15,7 @@ from itertools import groupby, zip_longest
 
 from zchat import codec, errors
 from zchat.broker.admission import Admission, Door
-from zchat.broker.commands import BATCHED, admin, execute
+from zchat.broker.commands import BATCHED, admin, execute, lists
 from zchat.broker.doors import Doors
 from zchat.broker.effects import Effects, Level
 from zchat.broker.inputs import Announce, FenceMoved, Gone, Input, Met, Now, Ordered, Received, Shutdown
@@ -102,7 +102,7 @@ class Hub:
             self.names = Names(self.turn, known, stays=self.admission.has_account)
         self.doors = Doors(self.turn, records)
         self.rooms = Rooms(self.turn, self.names, self.doors, kept)
-        self.rights = Rights(self.doors, self.rooms, self.names, self.admission)
+        self.rights = Rights(self.doors, self.rooms, self.admission)
         self.marks = Marks(self.turn)
         self.sessions = Sessions(self.turn, self.rooms, self.names, self.marks)
         self.draining = False
@@ -273,8 +273,8 @@ class Hub:
         tell = self.turn.effects.console
         try:
             if item.verb in LISTS:
-                rows, more = admin.listed(self, operator, item.verb, after=item.after)
-                tell.extend(admin.row_text(row) for row in rows)
+                rows, more = lists.listed(self, operator, item.verb, after=item.after)
+                tell.extend(lists.row_text(row) for row in rows)
                 tell.append("there are more" if more else f"that is all: {len(rows)}")
                 return
             admin.order(self, operator, item.verb, item.name, item.seconds, item.text)
@@ -385,7 +385,7 @@ class Hub:
             self.turn.effects.over.append((session.peer, LET_OUT))
         self.sessions.end(session)
 
-    def settle(self, session: Session, answer: Settled, then: Callable[[], None]) -> None:
+    def settle(self, session: Session, answer: Settled, then: Callable[[], None] = lambda: None) -> None:
         """Answers a request once the turn's work is kept, and does what follows; if it cannot be kept, the request is
         refused.
         """

@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from zchat.codec import Malformed
 from zchat.messages import Request, Value
 
+GOODBYE = "the broker is shutting down"
+"""What everybody is told when it stops, where nothing else is said."""
+
 
 class Now(Value, frozen=True):
     """The time of a turn, as data.

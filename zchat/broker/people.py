@@ -182,7 +182,7 @@ class Names:
     def seen(self, after: str, limit: int) -> tuple[list[Seen], bool]:
         """Who is or was here, in order of the names, beyond a name; and whether there are more."""
         if self._sorted is None:
-            self._sorted = sorted((one for one in self._known.values() if not one.until), key=lambda one: one.name)
+            self._sorted = sorted(self.everybody(), key=lambda one: one.name)
         start = bisect_right(self._sorted, after, key=lambda one: one.name)
         found = [Seen(one.name, 0 if one.key in self._here else one.seen) for one in self._sorted[start:][:limit]]
         return found, start + limit < len(self._sorted)

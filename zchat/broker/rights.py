@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from zchat import errors
 from zchat.broker.admission import MODERATOR, OWNER, Admission
 from zchat.broker.doors import BAN, EVERYWHERE, MUTE, Doors
-from zchat.broker.people import Names
 from zchat.broker.rooms import Room, Rooms
 from zchat.messages import LATEST_MS
 from zchat.store.base import Sanction
@@ -25,14 +24,12 @@ class Rights:
     Args:
         doors: who belongs where, and who is kept out or silent.
         rooms: all of them.
-        names: whose each name is.
         admission: what people are to the broker, under CURVE; None on plaintext, where nobody is anything.
     """
 
-    def __init__(self, doors: Doors, rooms: Rooms, names: Names, admission: Admission | None) -> None:
+    def __init__(self, doors: Doors, rooms: Rooms, admission: Admission | None) -> None:
         self._doors = doors
         self._rooms = rooms
-        self._names = names
         self._admission = admission
 
     # Ranks ----------------------------------------------------------------------------------------------------------
@@ -120,6 +117,19 @@ class Rights:
         if ban is not None and self.staff(person) < Rank.OWNER:
             raise errors.NotAdmitted(_told("banned here", ban))
 
+    def check_mute(self, person: bytes) -> None:
+        """Whether somebody may say anything at all: who may not makes no room by it.
+
+        Raises:
+            errors.Muted: not for now.
+        """
+        self._check_mute(person, EVERYWHERE)
+
+    def _check_mute(self, person: bytes, room: str) -> None:
+        mute = self.sanctioned(room, person, MUTE)
+        if mute is not None and self.staff(person) < Rank.STAFF:
+            raise errors.Muted(_told("muted", mute))
+
     def check_speech(self, person: bytes, room: Room) -> None:
         """Whether somebody may say something in a room now. In a slow room it counts as said.
 
@@ -134,10 +144,8 @@ class Rights:
         if rank == Rank.OUTSIDER:
             self.check_ban(room.name, person)
             raise errors.NoSuchRoom
-        for where in (room.name, EVERYWHERE):
-            mute = self.sanctioned(where, person, MUTE)
-            if mute is not None and self.staff(person) < Rank.STAFF:
-                raise errors.Muted(_told("muted", mute))
+        self._check_mute(person, room.name)
+        self.check_mute(person)
         if rank >= Rank.MODERATOR:
             return
         if doors.terms(room.name).readonly:

@@ -182,6 +182,7 @@ class Rooms:
             if not room.private:
                 insort(self.public, name)
             self._note_members(room)
+            self._turn.if_lost(lambda: self._unmake(room))
         for member in members:
             if room.called.get(member.person) != member.name:
                 room.called[member.person] = member.name
@@ -356,9 +357,9 @@ class Rooms:
             self.everybody.remove(session.name)
             self._changed[name] = room
         if not (room.followers or room.head or room.kept or room.planned == self._turn.number or name == LOBBY):
-            self.forget(room)
+            self._forget(room)
 
-    def forget(self, room: Room) -> None:
+    def _forget(self, room: Room) -> None:
         """Nobody is in a room, and nothing was ever said there: as if it had never been."""
         del self.by_name[room.name]
         if not room.private:
@@ -369,10 +370,12 @@ class Rooms:
             if not self._founded[room.founder]:
                 del self._founded[room.founder]
 
-    def unmake(self, room: Room) -> None:
-        """A room's making could not be kept: it is not there, unless somebody is in it by now."""
-        if not (room.followers or room.kept):
-            self.forget(room)
+    def _unmake(self, room: Room) -> None:
+        """What made a room could not be kept: it is not there, unless somebody is in it by now."""
+        if not (room.followers or room.kept or room.name == LOBBY) and self.by_name.get(room.name) is room:
+            for person in list(room.members):
+                self.dismiss(room, person)
+            self._forget(room)
 
     def rename(self, session: Session, name: str) -> None:
         """A session that has a name goes by another one, which is its own already."""

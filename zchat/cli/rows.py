@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import partial
 from typing import TYPE_CHECKING
 
-from zchat import errors
 from zchat.cli import output
-from zchat.messages import BanRow, List, Listed, PersonRow, RoomRow, Row, SessionRow
+from zchat.messages import BanRow, PersonRow, RoomRow, Row, SessionRow
 from zchat.text import printable
 
 if TYPE_CHECKING:
@@ -72,29 +69,7 @@ def _stamp(ms: int) -> str | None:
     return output.stamp(ms) if ms else None
 
 
-# Asking for them ------------------------------------------------------------------------------------------------------
-
-MOST = 1000
-"""Answers that one list takes at most: beyond, the broker makes them up."""
-
-
-def listed(client: Client, what: str, room: str = "") -> Iterator[Row]:
-    """All rows of a list, in order of their keys.
-
-    Raises:
-        errors.Refusal: it has no end, or may not be had.
-    """
-    last = ""
-    for _ in range(MOST):
-        page = client.ask(partial(List, what=what, room=room, after=last), Listed)
-        yield from page.rows
-        if not (page.more and page.rows and last < page.rows[0].key <= page.rows[-1].key):
-            return
-        last = page.rows[-1].key
-    raise errors.Refusal("what the broker lists has no end: it is not to be believed")
-
-
 def show(client: Client, what: str, room: str = "", *, json: bool) -> None:
     """Prints a list: a table for people, with tabs between its cells."""
-    for row in listed(client, what, room):
+    for row in client.listing(what, room):
         output.out(json_line(row) if json else "\t".join(cells(row)))

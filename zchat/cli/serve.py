@@ -13,8 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from zchat.broker import logs
-from zchat.broker.console import GOODBYE
-from zchat.broker.inputs import Input, Shutdown
+from zchat.broker.inputs import GOODBYE, Input, Shutdown
 from zchat.broker.keys import door
 from zchat.broker.limits import within
 from zchat.cli.exits import INTERRUPTED, OK

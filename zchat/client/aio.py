@@ -21,7 +21,7 @@ import zmq
 
 from zchat import errors
 from zchat.client import events as heard
-from zchat.client.connection import LONGEST, QUEUED
+from zchat.client.connection import LONGEST
 from zchat.client.talk import Talk
 from zchat.messages import Message, RoomState
 
@@ -362,10 +362,6 @@ class AsyncClient(Talk[AsyncRoom]):
         """What somebody was handed has been handled."""
         if self._given.pop(who, None) is not None and not self.closed:  # else the resume file may be another's by now
             self._save_at_times()
-
-    @property
-    def _most(self) -> int:
-        return QUEUED
 
 
 class Following(AsyncIterator[T]):

@@ -229,18 +229,13 @@ class Connection(ABC, Generic[RoomT]):
 
     # What comes -------------------------------------------------------------------------------------------------------
 
-    @property
-    @abstractmethod
-    def _most(self) -> int:
-        """Events kept of what is waited for; see `QUEUED`."""
-
     def _hearing(self) -> bool:
         """Whether published frames are wanted: of nothing that is waited for is there too much already."""
-        if len(self._queues) < self._most:
+        if len(self._queues) < QUEUED:
             return True
         if not self._awaited or None in self._awaited:
             return False
-        return all(self._queues.of(room) < self._most for room in self._awaited if room is not None)
+        return all(self._queues.of(room) < QUEUED for room in self._awaited if room is not None)
 
     def _take(self, ready: set[Socket]) -> None:
         """Takes in what has come to those sockets that have something."""
@@ -283,7 +278,7 @@ class Connection(ABC, Generic[RoomT]):
         # comes over DEALER.
         everything = not self._awaited or None in self._awaited
         if room not in self._awaited and (not everything or room[:1] in ("", "@", "+")):
-            self._queues.bound(room, 2 * self._most)
+            self._queues.bound(room, 2 * QUEUED)
 
 
 def _place(event: heard.Event) -> str | None:

@@ -1,4 +1,4 @@
-"""The rooms that a client follows: fences, joins, rosters, positions, and what is read again. Pure."""
+"""The rooms that a client follows: joins, positions, and what is read again. Pure."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from collections.abc import Iterable, Sequence
 from zchat import errors
 from zchat.client import events as heard
 from zchat.client.channel import Channel, OpenSub, Subscribe, Unsubscribe
+from zchat.client.fences import Fences
 from zchat.client.followed import Followed, Tail
 from zchat.client.positions import HEAD, Begin, Lost, Stream
 from zchat.client.rosters import Rosters
-from zchat.codec import fence_topic, room_topic
+from zchat.codec import room_topic
 from zchat.messages import (
     Acted,
     Added,
@@ -38,9 +39,6 @@ from zchat.messages import (
 )
 from zchat.names import PRIVATE
 
-FENCE_PATIENCE = 1.0
-"""Seconds for a fence to be answered, before the next is tried."""
-
 TARGET_PATIENCE = 1.0
 """Seconds for a head that was only named to be reached by itself, before it is read up to."""
 
@@ -57,14 +55,14 @@ class Rooms:
     Args:
         channel: the way out.
         events: where what the user is to hear goes.
-        fence: the random token of the fence topics.
+        fence: the random part of its fences' topics.
         resumed: positions of an earlier life, by name or id; None if there was none.
         missed: whether what the person has not read yet was missed: private rooms begin there.
 
     Attributes:
         names: what the user hears each room called, under the name the user gave.
         senders: the public ids that this client has had: what they say is its own.
-        fence: as given; it changes with the client id.
+        fences: which subscriptions are proven.
     """
 
     def __init__(
@@ -79,7 +77,7 @@ class Rooms:
         self.names: dict[str, str] = {}
         self._given: dict[str, str] = {}  # which room each of these names is of
         self.senders: set[bytes] = set()
-        self.fence = fence
+        self.fences = Fences(channel, fence)
         self._channel = channel
         self._events = events
         self._pub_port: int | None = None  # None while the broker has not welcomed this connection
@@ -87,12 +85,6 @@ class Rooms:
         self._resumed = resumed or {}
         self._left: dict[str, int] = {}  # positions in rooms that are followed no longer
         self._missed = missed
-        self._k = 0
-        self._fences: list[int] = []  # subscribed over this SUB
-        self._fenced = 0
-        self._fence_due: float | None = None
-        self._fence_tries = 0
-        self._unfenced_at = float("-inf")
         self._sub_open = False
         self._rooms: dict[str, Followed] = {}
         self._leaves: dict[int, tuple[Leave, bool]] = {}  # not answered yet, and whether the room was entered
@@ -114,17 +106,15 @@ class Rooms:
 
     def due(self) -> float:
         """When `tick` must be called next; infinite if nothing falls due."""
-        times = [self._fence_due]
+        times = [self.fences.due()]
         if self._pub_port is not None and self._reading is None:
             times += [room.read_at for room in self._rooms.values()]
         return min((time for time in times if time is not None), default=float("inf"))
 
     def tick(self, now: float) -> bool:
         """Time passed; says whether both sockets must be opened anew, since no fence is answered."""
-        if self._fence_due is not None and self._fence_due <= now:
-            if self._fence_tries > 1:
-                return True
-            self._raise_fence(now)
+        if self.fences.tick(now):
+            return True
         self.read_due(now)
         return False
 
@@ -139,7 +129,7 @@ class Rooms:
         self._pub_port = None
         self._reading = None
         self._rosters.offline()
-        self._fence_due = None
+        self.fences.rest()
         for room in self._rooms.values():
             room.joined, room.q, room.again = False, None, False
             if room.tail is not None:
@@ -148,15 +138,9 @@ class Rooms:
     def sockets_closed(self) -> None:
         """SUB is closed, and what it was subscribed to is void."""
         self._sub_open = False
-        self._fences = []
+        self.fences.closed()
         for room in self._rooms.values():
             room.k = 0
-
-    def new_fence(self, fence: bytes) -> None:
-        """The fence is another from now on."""
-        for k in self._fences:
-            self._channel.do(Unsubscribe(fence_topic(self.fence, k)))
-        self.fence, self._fences = fence, []
 
     def welcomed(self, welcome: Welcome, now: float) -> None:
         """The broker is there: what was not answered is asked again, and all rooms are followed again."""
@@ -363,24 +347,22 @@ class Rooms:
         room = self._rooms[name] = Followed(name, label, private=True, inside=False)
         return room
 
-    # Fences -----------------------------------------------------------------------------------------------------------
+    # Following them ---------------------------------------------------------------------------------------------------
 
     def _follow(self, rooms: Sequence[Followed], now: float) -> None:
         public = [room for room in rooms if not room.private]
         for room in rooms:
             (self._join if room.private else self._subscribe)(room)
         if public:
-            self._fence_tries = 0
-            self._raise_fence(now)
+            self.fences.begin(now)
 
     def _subscribe(self, room: Followed) -> None:
         if not self._sub_open and self._pub_port is not None:
             self._channel.do(OpenSub(self._pub_port))
             self._sub_open = True
-            self._fences = []
         if room.k == 0:
             self._channel.do(Subscribe(room_topic(room.name)))
-        room.k = self._k + 1
+        room.k = self.fences.coming
 
     def _drop(self, room: Followed) -> None:
         del self._rooms[room.name]
@@ -389,24 +371,13 @@ class Rooms:
             self._channel.do(Unsubscribe(room_topic(room.name)))
             room.k = 0
 
-    def _raise_fence(self, now: float) -> None:
-        """Subscribes the next fence: once it is answered, so is everything that was subscribed before."""
-        self._k += 1
-        self._fences.append(self._k)
-        self._fence_tries += 1
-        self._fence_due = now + FENCE_PATIENCE
-        self._channel.do(Subscribe(fence_topic(self.fence, self._k)))
-
     def fenced(self, k: int) -> None:
         """A fence was answered: everything subscribed before it is live."""
-        if k not in self._fences:
+        before = self.fences.reached
+        if not self.fences.answered(k):
             return
-        before, self._fenced = self._fenced, max(k, self._fenced)
-        # None is kept: when many clients go at once, libzmq walks through all topics for each of them.
-        while self._fences and self._fences[0] <= k:
-            self._channel.do(Unsubscribe(fence_topic(self.fence, self._fences.pop(0))))
-        if all(room.k <= self._fenced for room in self._rooms.values()):
-            self._fence_due = None
+        if all(room.k <= self.fences.reached for room in self._rooms.values()):
+            self.fences.rest()
         for room in self._rooms.values():
             if before < room.k:
                 self._join_again(room)
@@ -416,18 +387,13 @@ class Rooms:
         public = [room for room in self._rooms.values() if not room.private]
         if self._sub_open and public:
             for room in public:
-                room.joined, room.k = False, self._k + 1
-            self._fence_tries = 0
-            if now - self._unfenced_at >= FENCE_PATIENCE:
-                self._unfenced_at = now
-                self._raise_fence(now)
-            else:
-                self._fence_due = self._unfenced_at = now + FENCE_PATIENCE
+                room.joined, room.k = False, self.fences.coming
+            self.fences.lost(now)
 
     # Joining and leaving ----------------------------------------------------------------------------------------------
 
     def _join(self, room: Followed) -> None:
-        if room.q is None and (room.private or 0 < room.k <= self._fenced):
+        if room.q is None and (room.private or 0 < room.k <= self.fences.reached):
             room.q = self._channel.number()
             self._channel.ask(Join(room.q, room.name, room.quiet))
 

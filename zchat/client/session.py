@@ -440,7 +440,7 @@ class Session:
                 self.name,
                 self._person,
                 self._client,
-                self._rooms.fence,
+                self._rooms.fences.token,
                 self._resume,
                 self._stamp,
                 self._invite,
@@ -515,7 +515,7 @@ class Session:
         """Numbers begin anew under another id, with the next hello."""
         self._unknown(self._outbox.restart())
         self._client, self._resume = self._token(16), None
-        self._rooms.new_fence(self._token(16))
+        self._rooms.fences.renew(self._token(16))
 
     def _unknown(self, sends: Iterable[Pending]) -> None:
         for pending in sends:

@@ -13,7 +13,7 @@ import zmq
 
 from zchat import errors
 from zchat.client import events as heard
-from zchat.client.connection import LONGEST, QUEUED, Connection
+from zchat.client.connection import LONGEST, Connection
 from zchat.client.link import Socket
 from zchat.client.questions import Questions
 from zchat.client.synced import run, synced
@@ -215,10 +215,6 @@ class Client(Connection[Room], Questions):
 
     async def _until(self, found: Callable[[], T | None], timeout: float | None, late: errors.ZchatError) -> T:
         return self.wait(found, timeout, late)
-
-    @property
-    def _most(self) -> int:
-        return QUEUED
 
     # The poller -------------------------------------------------------------------------------------------------------
 

@@ -62,6 +62,18 @@ def test_a_repeat_within_its_turn_gets_its_outcome_too(talk: Dialogue) -> None:
     assert texts(talk.published()) == ["x"]
 
 
+def test_what_could_not_be_kept_leaves_no_room_behind(talk: Dialogue) -> None:
+    ann, bob = talk.person("ann", "lobby"), talk.person("bob", "lobby")
+    talk.broken = True
+    for room in ("den", "@bob"):
+        assert only_refused(ann.asks(Send(1, room, "x"))).code == "store-unavailable"
+    assert list(talk.hub.rooms.by_name) == ["lobby"]
+    assert talk.hub.rooms.private(bob.person) == []
+    talk.broken = False
+    ann.asks(Send(1, "den", "x"), Send(2, "@bob", "x"))
+    assert len(talk.store.rooms()) == 2
+
+
 @pytest.mark.parametrize("n", [0, 3, 4, 1000, BIGGEST])
 def test_any_number_but_the_next_is_out_of_order_and_uses_nothing_up(talk: Dialogue, n: int) -> None:
     ann = talk.person("ann", "lobby")

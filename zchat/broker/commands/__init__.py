@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from zchat import errors
-from zchat.broker.commands import acts, admin, clock, history, limits, links, presence, rooms, sessions, talk
+from zchat.broker.commands import acts, admin, clock, history, limits, links, lists, presence, rooms, sessions, talk
 from zchat.broker.rates import CREATIONS, JOINS, MESSAGES, QUESTIONS, READS, stranger
 from zchat.broker.sessions import Session
 from zchat.codec import Malformed
@@ -85,9 +85,9 @@ TABLE: dict[type[Request], Command] = {
     Revoke: Command(links.revoke),
     Act: Command(acts.act, named=True, kind=MESSAGES),
     Admin: Command(admin.admin),
-    About: Command(admin.about),
-    List: Command(admin.list_),
-    Bot: Command(admin.bot, kind=CREATIONS),
+    About: Command(rooms.about),
+    List: Command(lists.list_),
+    Bot: Command(links.bot, kind=CREATIONS),
     Ping: Command(sessions.ping),
     Heartbeat: Command(sessions.heartbeat),
     Bye: Command(sessions.bye, kind=None),

@@ -94,9 +94,8 @@ def _ready(hub: Hub, session: Session, request: Act) -> Doing:
     verb = ACTS.get(request.verb)
     if verb is None:
         raise errors.UnknownWord(f"there is nothing called {request.verb[:20]} to be done in a room")
-    checked_text(request.text, TOPIC_MAX)
-    if request.seconds > LONGEST:
-        raise errors.BadRequest(f"{LONGEST // 86400} days at most, or for good")
+    check_reason(request.text)
+    check_span(request.seconds)
     if verb.name == "create":
         return Doing(hub, session, request, _create(hub, session, request))
     room = hub.rights.readable(session.person, request.room)
@@ -135,14 +134,24 @@ def whom_of(hub: Hub, verb: Verb, room: str, name: str) -> tuple[str, bytes]:
     return hub.names.owner(name)
 
 
-def checked_text(text: str, most: int) -> None:
-    """Whether a text may stand in one line.
+def check_span(seconds: int) -> None:
+    """Whether somebody may be banned or muted for so long.
+
+    Raises:
+        errors.BadRequest: not so long.
+    """
+    if seconds > LONGEST:
+        raise errors.BadRequest(f"{LONGEST // 86400} days at most, or for good")
+
+
+def check_reason(text: str) -> None:
+    """Whether a text may be a topic, a reason or a reaction: it is one line.
 
     Raises:
         errors.TooLong, errors.BadRequest: it may not.
     """
-    if len(text) > most:
-        raise errors.TooLong(f"that has {len(text)} characters and {most} are allowed")
+    if len(text) > TOPIC_MAX:
+        raise errors.TooLong(f"that has {len(text)} characters and {TOPIC_MAX} are allowed")
     if not text.isprintable() and _CONTROL.search(text):
         raise errors.BadRequest("a topic, a reason or a reaction is one line without control characters")
 
@@ -160,11 +169,8 @@ def _create(hub: Hub, session: Session, request: Act) -> Room:
             raise errors.NameTaken(f"there is a room {title} already: join it, or choose another name")
     limits.creation(hub, session)
     if not private:
-        room = hub.rooms.make(title, founder=session.person)
-        hub.turn.if_lost(lambda: hub.rooms.unmake(room))
-        return room
+        return hub.rooms.make(title, founder=session.person)
     room = hub.rooms.make("@" + hub.token(12).hex(), founder=session.person, title=title)
-    hub.turn.if_lost(lambda: hub.rooms.unmake(room))
     hub.doors.change(room.name, title=title)
     _let_in(hub, room, session.person)
     return room

@@ -1,17 +1,18 @@
-"""Letting others in, and out again."""
+"""Letting others in, people and bots, and out again."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from zchat import errors
+from zchat import errors, names
 from zchat.address import BadAddress
 from zchat.broker.admission import Admission
+from zchat.broker.commands.acts import log
 from zchat.broker.effects import Level
 from zchat.broker.sessions import Session, called
 from zchat.links import id_text, parse_key
-from zchat.messages import LOBBY, Device, Done, Link, Linked, LinkInfo, LinkList, Links, Revoke
+from zchat.messages import LOBBY, Acted, Bot, Device, Done, Link, Linked, LinkInfo, LinkList, Links, Named, Revoke
 
 if TYPE_CHECKING:
     from zchat.broker.hub import Hub
@@ -28,6 +29,25 @@ def device(hub: Hub, session: Session, request: Device) -> None:
     """A link that lets one more key of the same person in."""
     made = _admission(hub).device(session.person, LOBBY)
     _settle(hub, session, Linked(request.q, made), "made a link for one more key")
+
+
+def bot(hub: Hub, session: Session, request: Bot) -> None:
+    """A key may come in as a bot for which this person answers."""
+    if hub.admission is None:
+        raise errors.NotAllowed("this broker has no keys: a bot comes in under a name of its own, as anybody does")
+    if len(request.key) != 32:
+        raise errors.BadRequest("a key has 32 bytes")
+    shown = names.bot(request.name)
+    person = hub.admission.check_bot(session.person, request.key)
+    known = hub.names.called(person)
+    here = bool(hub.sessions.of(person)) and not hub.admission.answers(person)
+    if here or (known and not names.is_bot(known)):
+        raise errors.NotAllowed("that key is somebody's already: make a new one")
+    name = hub.names.keep_for(shown, person)
+    hub.admission.add_bot(session.person, person, request.key)  # not before it has a name
+    by = hub.names.called(session.person)
+    log(hub, session.person, Acted(0, hub.turn.now.ms, by, b"", 0, "bot", name))
+    hub.settle(session, Named(request.q, name))
 
 
 def links(hub: Hub, session: Session, request: Links) -> None:

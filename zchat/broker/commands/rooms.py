@@ -1,17 +1,19 @@
-"""Entering and leaving rooms, and which there are."""
+"""Entering and leaving rooms, which there are, and how things are in one."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Iterable
 from functools import partial
 from typing import TYPE_CHECKING
 
 from zchat import errors, names
+from zchat.broker.admission import MODERATOR
 from zchat.broker.commands import acts, limits
 from zchat.broker.rooms import Room
 from zchat.broker.sessions import Session
 from zchat.broker.settings import RETRY_MS
-from zchat.messages import Done, Join, Joined, Leave, RoomInfo, RoomList, Rooms
+from zchat.messages import About, Done, Join, Joined, Leave, RoomInfo, RoomList, Rooms, RoomState
 from zchat.store.base import is_private
 
 if TYPE_CHECKING:
@@ -65,7 +67,7 @@ def _give_up(hub: Hub, session: Session, request: Leave) -> None:
         hub.sessions.reply(session, Done(request.q))
         return
     acts.give_up(hub, session, room)
-    hub.settle(session, Done(request.q), lambda: None)
+    hub.settle(session, Done(request.q))
 
 
 def rooms(hub: Hub, session: Session, request: Rooms) -> None:
@@ -91,3 +93,34 @@ def _info(hub: Hub, session: Session, room: Room) -> RoomInfo:
     here = sum(bool(hub.sessions.of(person)) for person in room.members)
     unread = room.head if unread is None else unread
     return RoomInfo(hub.label(room, session.person), here, room.head, room.ms, unread)
+
+
+def about(hub: Hub, session: Session, request: About) -> None:
+    """How things are in a room."""
+    name = hub.rights.readable(session.person, request.room).name
+    cost = len(hub.doors.members(name)) + 1
+    hub.later(session, request.q, cost, lambda: hub.sessions.reply(session, _state(hub, session, name, request.q)))
+
+
+def _state(hub: Hub, session: Session, name: str, q: int) -> RoomState:
+    room = hub.rights.readable(session.person, name)  # still
+    terms = hub.doors.terms(room.name)
+    moderators = [one.person for one in hub.doors.members(room.name).values() if one.role == MODERATOR]
+    return RoomState(
+        q,
+        hub.label(room, session.person) if room.private else room.name,
+        terms.topic,
+        terms.topic_by,
+        terms.topic_ms,
+        hub.names.called(room.founder) if room.founder else "",
+        _sorted(hub, moderators),
+        _sorted(hub, room.members),
+        terms.readonly,
+        terms.slow,
+        terms.pins,
+        hub.rights.rank(session.person, room),
+    )
+
+
+def _sorted(hub: Hub, persons: Iterable[bytes]) -> tuple[str, ...]:
+    return tuple(sorted(filter(None, map(hub.names.called, persons))))
