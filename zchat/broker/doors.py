@@ -103,6 +103,11 @@ class Doors:
         found = self._sanctions.get(room, {}).get((person, verb))
         return found if found is not None and not _over(found, self._turn.now.ms) else None
 
+    def sanctioned_as(self, room: str, name: str, verb: str) -> Sanction | None:
+        """How somebody is banned, or muted, who was called so then; None if nobody is."""
+        wanted = name.casefold()
+        return next((one for one in self.sanctions(room) if one.verb == verb and one.name.casefold() == wanted), None)
+
     def sanctions(self, room: str) -> Iterator[Sanction]:
         """Who is banned or muted in a room."""
         now = self._turn.now.ms

@@ -120,6 +120,17 @@ class Rights:
         if ban is not None and self.staff(person) < Rank.OWNER:
             raise errors.NotAdmitted(_told("banned here", ban))
 
+    def check_mute(self, person: bytes, room: str) -> None:
+        """Whether somebody may do more than read, in a room, or with `EVERYWHERE` at all.
+
+        Raises:
+            errors.Muted: not for now.
+        """
+        for where in dict.fromkeys((room, EVERYWHERE)):
+            mute = self.sanctioned(where, person, MUTE)
+            if mute is not None and self.staff(person) < Rank.STAFF:
+                raise errors.Muted(_told("muted", mute))
+
     def check_speech(self, person: bytes, room: Room) -> None:
         """Whether somebody may say something in a room now. In a slow room it counts as said.
 
@@ -134,10 +145,7 @@ class Rights:
         if rank == Rank.OUTSIDER:
             self.check_ban(room.name, person)
             raise errors.NoSuchRoom
-        for where in (room.name, EVERYWHERE):
-            mute = self.sanctioned(where, person, MUTE)
-            if mute is not None and self.staff(person) < Rank.STAFF:
-                raise errors.Muted(_told("muted", mute))
+        self.check_mute(person, room.name)
         if rank >= Rank.MODERATOR:
             return
         if doors.terms(room.name).readonly:

@@ -444,10 +444,12 @@ class Kept(Struct, frozen=True):
     Attributes:
         seq: the number of the first.
         events: one or more, in order, encoded as they go over the wire.
+        full: whether more is kept of their author by now than `Quotas` say: a deed is kept nevertheless.
     """
 
     seq: int
     events: list[bytes]
+    full: bool = False
 
 
 @dataclass(slots=True, frozen=True)

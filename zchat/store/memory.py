@@ -298,7 +298,7 @@ class MemoryStore:
         for event, body in zip(events, bodies, strict=True):
             self._append(send.room, kept, event, send.person, len(body))
         self._used(send.client, Ack(send.n, send.room, seq, send.ms, len(events)))
-        return Kept(seq, bodies)
+        return Kept(seq, bodies, self._sizes.get(send.person, 0) > self.quotas.person)
 
     def _amend(self, kept: _Room, amend: Amend) -> Kept | Refused:
         target = amend.target or _last_of(kept, amend.person)

@@ -164,7 +164,7 @@ class Turn:
         self.spoken.ends.append((client, n, room.id, first, ms, count))
         self.spoken.runs.append((key, link, events))
         self.events += count
-        return Kept(first, events)
+        return Kept(first, events, author.size > self._quotas.person)
 
     def mark(self, mark: ReadMark) -> None:
         """Notes that a person has read a room so far. A room that is not kept has nothing to read."""
