@@ -10,9 +10,11 @@ from functools import partial
 from heapq import nsmallest
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec import structs
+
 from zchat import errors, names
 from zchat.broker.commands import talk
-from zchat.broker.commands.acts import checked_text, log
+from zchat.broker.commands.acts import checked_text, log, named
 from zchat.broker.doors import BAN, EVERYWHERE, MUTE
 from zchat.broker.rights import moment
 from zchat.broker.rooms import Room
@@ -108,7 +110,7 @@ def order(hub: Hub, by: Actor, word: str, name: str = "", seconds: int = 0, text
         raise errors.BadRequest(f"{LONGEST // 86400} days at most, or for good")
     called, whom = "", b""
     if any(arg.kind is Kind.PERSON for arg in verb.args):
-        called, whom = hub.names.owner(name)
+        called, whom = named(hub, word, EVERYWHERE, name)
         if whom == by.person:
             raise errors.NotAllowed(f"{word} cannot be done to oneself")
         if verb.over:
@@ -256,7 +258,14 @@ def listed(hub: Hub, by: Actor, what: str, room: Room | None = None, after: str 
     most = hub.settings.page
     things = ((key, make) for key, make in _LISTS[what](hub, by, room) if key > after)
     found = nsmallest(most + 1, things, key=lambda thing: thing[0])
-    return [make() for _, make in found[:most]], len(found) > most
+    rows: list[Row] = []
+    left = hub.settings.page_size
+    for _, make in found[:most]:
+        rows.append(make())
+        left -= sum(len(part.encode()) for part in structs.astuple(rows[-1]) if isinstance(part, str))
+        if left < 0:  # reasons are long
+            break
+    return rows, len(found) > len(rows)
 
 
 Things = Iterable[tuple[str, Callable[[], Row]]]
