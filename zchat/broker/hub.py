@@ -283,7 +283,9 @@ class Hub:
         except errors.Refusal as problem:
             tell.append(str(problem))
         else:
-            self.turn.once_kept(lambda: tell.append(f"done: {item.verb} {item.name}".rstrip()))
+            order = f"{item.verb} {item.name}".rstrip()
+            self.turn.once_kept(lambda: tell.append(f"done: {order}"))
+            self.turn.if_lost(lambda: tell.append(f"not done: {order}: {errors.Unavailable.says}"))
 
     # Requests -------------------------------------------------------------------------------------------------------
 

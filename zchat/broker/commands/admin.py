@@ -10,8 +10,6 @@ from functools import partial
 from heapq import nsmallest
 from typing import TYPE_CHECKING, NamedTuple
 
-from msgspec import structs
-
 from zchat import errors, names
 from zchat.broker.commands import talk
 from zchat.broker.commands.acts import checked_text, log, named
@@ -261,9 +259,10 @@ def listed(hub: Hub, by: Actor, what: str, room: Room | None = None, after: str 
     rows: list[Row] = []
     left = hub.settings.page_size
     for _, make in found[:most]:
-        rows.append(make())
-        left -= sum(len(part.encode()) for part in structs.astuple(rows[-1]) if isinstance(part, str))
-        if left < 0:  # reasons are long
+        row = make()
+        rows.append(row)
+        left -= len(row.reason.encode()) if isinstance(row, BanRow) else 0  # all else is short
+        if left < 0:
             break
     return rows, len(found) > len(rows)
 
