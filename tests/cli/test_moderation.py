@@ -110,6 +110,8 @@ def test_scripts_moderate_as_people_do(place: Place) -> None:
         2,
         "zchat: write it as zchat do den ban NAME [--for TIME] [REASON]\n",
     )
+    past = run("do", "lobby", "ban", "bob", "--for", "-1h", "--name", "alice", env=place.alice)
+    assert (past.returncode, past.stdout) == (2, "")  # nor is that a call for help
     done = run("do", "lobby", "mute", "bob", "--for", "1h", "loud", "--name", "alice", env=place.alice)
     assert (done.returncode, done.stdout + done.stderr) == (0, "")
     follower.wait_out("loud")

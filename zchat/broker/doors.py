@@ -103,7 +103,7 @@ class Doors:
         found = self._sanctions.get(room, {}).get((person, verb))
         return found if found is not None and not _over(found, self._turn.now.ms) else None
 
-    def sanctioned_as(self, room: str, verb: str, name: str) -> Sanction | None:
+    def sanctioned_as(self, room: str, name: str, verb: str) -> Sanction | None:
         """Who is banned, or muted, in a room and had that name when it was done; the last one of several."""
         try:
             key = names.same(name)

@@ -75,6 +75,7 @@ class Hub:
         admission: who may come in; None on plaintext.
         rates: how much each person may ask for.
         draining: whether it was told to stop.
+        full: of whom more is kept than may be.
     """
 
     def __init__(
@@ -106,6 +107,7 @@ class Hub:
         self.marks = Marks(self.turn)
         self.sessions = Sessions(self.turn, self.rooms, self.names, self.marks)
         self.draining = False
+        self.full: set[bytes] = set()
         self._jobs: deque[tuple[Session, bytes | None, int, Callable[[], None]]] = deque()
         self._cut: set[bytes] = set()  # peers of which nothing more is heard until their connection has ended
         self._asked: dict[bytes, int] = {}  # requests of each peer in this turn
@@ -281,7 +283,9 @@ class Hub:
         except errors.Refusal as problem:
             tell.append(str(problem))
         else:
-            self.turn.once_kept(lambda: tell.append(f"done: {item.verb} {item.name}".rstrip()))
+            order = f"{item.verb} {item.name}".rstrip()
+            self.turn.once_kept(lambda: tell.append(f"done: {order}"))
+            self.turn.if_lost(lambda: tell.append(f"not done: {order}: {errors.Unavailable.says}"))
 
     # Requests -------------------------------------------------------------------------------------------------------
 
@@ -406,6 +410,7 @@ class Hub:
     def _kept(self, session: Session | None, room: Room, send: Append | Amend | Deed, n: int, kept: Kept) -> None:
         count = len(kept.events)
         self.rooms.spoke(room, kept)
+        (self.full.add if kept.full else self.full.discard)(send.person)
         if room.private:
             self._tell_members(room, kept)
         if session is not None:

@@ -117,18 +117,16 @@ class Rights:
         if ban is not None and self.staff(person) < Rank.OWNER:
             raise errors.NotAdmitted(_told("banned here", ban))
 
-    def check_mute(self, person: bytes) -> None:
-        """Whether somebody may say anything at all: who may not makes no room by it.
+    def check_mute(self, person: bytes, room: str) -> None:
+        """Whether somebody may do more than read, in a room, or with `EVERYWHERE` at all.
 
         Raises:
             errors.Muted: not for now.
         """
-        self._check_mute(person, EVERYWHERE)
-
-    def _check_mute(self, person: bytes, room: str) -> None:
-        mute = self.sanctioned(room, person, MUTE)
-        if mute is not None and self.staff(person) < Rank.STAFF:
-            raise errors.Muted(_told("muted", mute))
+        for where in dict.fromkeys((room, EVERYWHERE)):
+            mute = self.sanctioned(where, person, MUTE)
+            if mute is not None and self.staff(person) < Rank.STAFF:
+                raise errors.Muted(_told("muted", mute))
 
     def check_speech(self, person: bytes, room: Room) -> None:
         """Whether somebody may say something in a room now. In a slow room it counts as said.
@@ -144,8 +142,7 @@ class Rights:
         if rank == Rank.OUTSIDER:
             self.check_ban(room.name, person)
             raise errors.NoSuchRoom
-        self._check_mute(person, room.name)
-        self.check_mute(person)
+        self.check_mute(person, room.name)
         if rank >= Rank.MODERATOR:
             return
         if doors.terms(room.name).readonly:

@@ -242,8 +242,10 @@ class Rooms:
         """
         room: Room | None
         if wanted.startswith(names.PRIVATE):
-            label = names.private_room(wanted)
             mine = self._private.get(person, {}).values()
+            # What it is called precisely may be longer than what one can give a room as its name.
+            precisely = any(_precise(one) == wanted for one in mine)
+            label = wanted if precisely else names.private_room(wanted)
             room = next((one for one in mine if one.members[person] == label), None)
             room = room or next((one for one in mine if _precise(one) == label), None)
         elif is_private(wanted):

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from zchat.grammar import Given
     from zchat.verbs import Verb
 
-SETTINGS = {"ignore_unknown_options": True}
-"""Options of the verbs are theirs to read."""
+SETTINGS = {"ignore_unknown_options": True, "help_option_names": ["--help"]}
+"""Options of the verbs are theirs to read: of `--for -1h` the h is none of ours."""
 
 
 def command(

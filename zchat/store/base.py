@@ -101,19 +101,17 @@ class Amend(Struct, frozen=True):
 
 
 class Deed(Struct, frozen=True):
-    """Something done in a room, by an event that is numbered and kept.
+    """Something done in a room, by an event that is numbered and kept. Quotas do not hold it up.
 
     Attributes:
         client: whose send number it uses up; empty for nobody's.
         act: as it is kept, but for its number in the room.
-        free: whether it is kept whatever the quotas, as what keeps order must be.
     """
 
     room: str
     client: bytes
     person: bytes
     act: Acted
-    free: bool = True
 
     @property
     def n(self) -> int:
@@ -446,10 +444,12 @@ class Kept(Struct, frozen=True):
     Attributes:
         seq: the number of the first.
         events: one or more, in order, encoded as they go over the wire.
+        full: whether more is kept of their author by now than `Quotas` say: a deed is kept nevertheless.
     """
 
     seq: int
     events: list[bytes]
+    full: bool = False
 
 
 @dataclass(slots=True, frozen=True)

@@ -274,12 +274,7 @@ class MemoryStore:
             return [self._amend(kept, send)]
         if isinstance(send, Deed):
             acted = msgspec.structs.replace(send.act, seq=kept.head + 1)
-            body = encode_event(acted)
-            full = None if send.free else self._full(kept, send, len(body))
-            if full is not None:
-                self._used(send.client, full)
-                return [full]
-            return [self._keep(kept, send, [acted], [body])]
+            return [self._keep(kept, send, [acted], [encode_event(acted)])]
         ms, name, sender = send.ms, send.name, send.sender
         events = [
             Message(seq, ms, name, sender, said.n, said.text, said.action, 0, 0, said.reply)
@@ -294,7 +289,7 @@ class MemoryStore:
             return [refused]
         return [each for said in send.said for each in self._send(msgspec.structs.replace(send, said=[said]))]
 
-    def _full(self, kept: _Room, send: Append | Amend | Deed, more: int) -> Refused | None:
+    def _full(self, kept: _Room, send: Append | Amend, more: int) -> Refused | None:
         """Why so many bytes more are not kept; None if they may be."""
         return self.quotas.refusal(send.n, self._sizes.get(send.person, 0) + more, kept.size + more)
 
@@ -303,7 +298,7 @@ class MemoryStore:
         for event, body in zip(events, bodies, strict=True):
             self._append(send.room, kept, event, send.person, len(body))
         self._used(send.client, Ack(send.n, send.room, seq, send.ms, len(events)))
-        return Kept(seq, bodies)
+        return Kept(seq, bodies, self._sizes.get(send.person, 0) > self.quotas.person)
 
     def _amend(self, kept: _Room, amend: Amend) -> Kept | Refused:
         target = amend.target or _last_of(kept, amend.person)

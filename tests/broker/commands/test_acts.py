@@ -17,6 +17,7 @@ from zchat.messages import (
     Added,
     Admin,
     Bot,
+    Bye,
     Edit,
     Failed,
     Found,
@@ -40,6 +41,7 @@ from zchat.messages import (
     Send,
     Who,
 )
+from zchat.store.base import Quotas
 from zchat.verbs import AUDIT
 
 
@@ -726,3 +728,64 @@ def test_joined_knows_no_secret(den: Den) -> None:
     (joined,) = den.bob.asks(Join(1, "plans"))
     assert isinstance(joined, Joined)
     assert (joined.room, joined.head, joined.topic) == ("plans", 0, "")
+
+
+def test_who_is_muted_everywhere_reaches_nobody_as_a_founder_either(den: Den) -> None:
+    olga = den.village.comes("olga")
+    olga.order("mute", "fay")
+    for where in ("den", "+plans"):
+        assert den.fay.fails("topic", where, text="listen to me") == "muted"
+    assert den.fay.fails("invite", "+plans", "bob") == "muted"
+    assert den.fay.fails("create", "listen-to-me") == den.fay.fails("create", "+listen-to-me") == "muted"
+    olga.order("unmute", "fay")
+    den.fay.does("create", "+listen-to-me")
+
+
+@pytest.mark.parametrize("verb", ["ban", "mute"])
+def test_who_is_listed_under_a_name_that_is_forgotten_or_anothers_by_now_can_be_let_in_again(verb: str) -> None:
+    den = Den(max_names=8)
+    den.fay.does(verb, "den", "bob")
+    den.bob.tells(Bye(9))
+    for number in range(8):
+        den.village.comes(f"passer{number}").tells(Bye(9))
+    assert den.fay.fails("kick", "den", "bob") == "no-such-person"  # it is forgotten
+    assert den.fay.bans("den") == [("bob", verb, 0)]
+    den.fay.does(f"un{verb}", "den", "Bob")
+    assert not den.fay.bans("den")
+    den.fay.does(verb, "den", "passer7")
+    den.village.comes("bob", key=key_of("another"))
+    assert den.fay.fails(f"un{verb}", "den", "bob") == "no-such-person"
+
+
+def test_a_room_of_a_long_name_of_which_one_has_two_is_found_by_what_it_is_called(den: Den) -> None:
+    long = "+" + "x" * 64
+    for one in (den.fay, den.max):
+        one.does("create", long)
+        one.does("invite", long, "bob")
+    (told,) = den.bob.asks(Rooms(1, ""))
+    assert isinstance(told, RoomList)
+    first, second = (info.room for info in told.rooms if info.room.startswith("+"))
+    assert second.startswith(f"{long}~")
+    for label in (first, second):
+        assert not den.bob.tells(About(1, label))
+        assert not den.bob.say(label)
+        assert not den.bob.tells(Leave(1, label))
+        assert den.bob.tells(About(1, label)) in ("no-such-room", "name-invalid")
+
+
+def test_acts_count_as_what_is_kept_of_a_person(den: Den) -> None:
+    den.village.store.quotas = Quotas(person=4096)
+    codes = [refusal(den.fay.act("topic", "den", text="t" * 500)) for _ in range(10)]
+    assert codes[0] == ""
+    assert codes[-1] == "quota-reached"
+    assert den.fay.fails("react", "den", target=1, text=":eyes:") == "quota-reached"
+    assert den.fay.fails("create", "another") == "quota-reached"
+    den.max.does("react", "den", target=1, text=":eyes:")
+    den.village.store.quotas = Quotas()
+    den.fay.say("den", "once there is space")
+    den.fay.does("topic", "den", text="it goes on")
+
+
+def refusal(heard: list[Reply]) -> str:
+    """With which code something is refused; empty if it is not."""
+    return next((item.code for item in heard if isinstance(item, Refused)), "")

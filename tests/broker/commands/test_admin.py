@@ -8,6 +8,7 @@ import pytest
 from dialogue import DAY, Dialogue
 from village import Village, key_of
 
+from zchat import codec
 from zchat.broker.admission import person_of
 from zchat.broker.inputs import Ordered
 from zchat.messages import (
@@ -15,6 +16,7 @@ from zchat.messages import (
     Admin,
     BanRow,
     Bot,
+    Bye,
     Closing,
     Done,
     Failed,
@@ -31,6 +33,7 @@ from zchat.messages import (
     RoomRow,
     Send,
     SessionRow,
+    Stamp,
     Who,
 )
 
@@ -399,5 +402,18 @@ def test_the_operator_gives_the_same_orders(village: Village) -> None:
     village.turn(Ordered("ban", "bob"))
     village.broken = False
     assert bob.heard == []
-    assert "done: ban bob" not in village.effects.console
+    assert [line.partition(": the")[0] for line in village.effects.console] == ["not done: ban bob"]
     assert [(line.name, line.verb) for line in village.log()] == [("operator", "mute"), ("operator", "ban")]
+
+
+def test_a_list_with_long_reasons_comes_in_frames_that_a_client_takes(village: Village) -> None:
+    ann = village.comes("ann")
+    ann.does("create", "den")
+    for number in range(130):
+        village.comes(name := f"b{number:031}").tells(Bye(9))
+        ann.does("ban", "den", name, text="\N{GRINNING FACE}" * 500)
+    (told,) = ann.asks(List(1, "bans", "den"))
+    assert isinstance(told, Listed)
+    assert told.more
+    assert all(len(frame) <= codec.FRAME + 4096 for frame in codec.encode_replies(Stamp(b"12345678", 1), [told]))
+    assert len(ann.bans("den")) == 130

@@ -10,18 +10,21 @@ from typing import TYPE_CHECKING, NamedTuple
 from zchat import errors, names
 from zchat.broker.admission import MEMBER, MODERATOR
 from zchat.broker.commands import limits, talk
-from zchat.broker.doors import BAN, MUTE
+from zchat.broker.doors import BAN, EVERYWHERE, MUTE
 from zchat.broker.rooms import Room, other_of
 from zchat.broker.sessions import Session
 from zchat.messages import Act, Acted, Added, Refused, Removed
 from zchat.store.base import Deed, Refusal
-from zchat.verbs import ACTS, AUDIT, LONGEST, REACTION_MAX, SLOWEST, TOPIC_MAX, Kind, Verb
+from zchat.verbs import ACTS, AUDIT, LONGEST, REACTION_MAX, SLOWEST, TOPIC_MAX, Kind, Rank
 
 if TYPE_CHECKING:
     from zchat.broker.hub import Hub
 
 PINS = 50
 """Pinned messages of a room at most."""
+
+LIFTED = {"unban": BAN, "unmute": MUTE}
+"""What is undone, by verb."""
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
@@ -73,7 +76,7 @@ def act(hub: Hub, session: Session, request: Act) -> None:
     ms, asked = hub.turn.now.ms, request
     what = verb.name, doing.called, asked.target, asked.seconds
     acted = Acted(0, ms, doing.by, session.sender, n, *what, asked.text, asked.on)
-    hub.stage(session, room, Deed(room.name, session.client, session.person, acted, verb.logged))
+    hub.stage(session, room, Deed(room.name, session.client, session.person, acted))
     if verb.logged:
         # What a private room is called and is about is told to those who belong to it.
         text = "" if room.private and verb.name == "topic" else asked.text
@@ -97,6 +100,7 @@ def _ready(hub: Hub, session: Session, request: Act) -> Doing:
     check_reason(request.text)
     check_span(request.seconds)
     if verb.name == "create":
+        _check_freedom(hub, session.person)
         return Doing(hub, session, request, _create(hub, session, request))
     room = hub.rights.readable(session.person, request.room)
     if room.name == AUDIT:
@@ -106,32 +110,45 @@ def _ready(hub: Hub, session: Session, request: Act) -> Doing:
     if request.target and request.target > room.head:
         raise errors.NoSuchMessage("there is no message of that number")
     if not any(arg.kind is Kind.PERSON for arg in verb.args):
+        _check_freedom(hub, session.person)
         return Doing(hub, session, request, room)
     if not request.name:
         raise errors.BadRequest(f"{verb.name}: say to whom")
-    called, whom = whom_of(hub, verb, room.name, request.name)
+    called, whom = named(hub, verb.name, room.name, request.name)
     if whom == session.person:  # nor may a moderator undo what others did to that one
         raise errors.NotAllowed(f"{verb.name} cannot be done to oneself")
     if verb.over:
         hub.rights.check(verb, mine, hub.rights.rank(whom, room))
+    _check_freedom(hub, session.person)
     return Doing(hub, session, request, room, whom, called)
 
 
-def whom_of(hub: Hub, verb: Verb, room: str, name: str) -> tuple[str, bytes]:
-    """To whom something is to be done: the name as it is shown, and the person.
-
-    Args:
-        room: where; see `EVERYWHERE`.
+def _check_freedom(hub: Hub, person: bytes) -> None:
+    """Whether a person may do anything but read: a topic, a reason and the name of a room are read by others, too.
 
     Raises:
-        errors.NoSuchPerson: nobody has, or had, that name.
+        errors.Muted: not for now.
+        errors.QuotaReached: not before something is deleted; who keeps order everywhere is never stopped.
     """
-    undone = {"unban": BAN, "unmute": MUTE}.get(verb.name)
-    if undone is not None:  # who was banned may have lost that name since
-        found = hub.doors.sanctioned_as(room, undone, name)
-        if found is not None:
-            return found.name, found.person
-    return hub.names.owner(name)
+    hub.rights.check_mute(person, EVERYWHERE)
+    if person in hub.full and hub.rights.staff(person) < Rank.STAFF:
+        raise errors.QuotaReached
+
+
+def named(hub: Hub, verb: str, room: str, name: str) -> tuple[str, bytes]:
+    """To whom something is done: the name, and the person."""
+    lifted = LIFTED.get(verb)
+    known = hub.doors.sanctioned_as(room, name, lifted) if lifted else None
+    try:
+        called, whom = hub.names.owner(name)
+    except errors.NoSuchPerson:
+        if known is None:
+            raise
+    else:
+        if known is None or lifted is None or hub.doors.sanctioned(room, whom, lifted) is not None:
+            return called, whom
+    # The name is forgotten, or another's by now; but it is what the list of those who are banned says.
+    return known.name, known.person
 
 
 def check_span(seconds: int) -> None:

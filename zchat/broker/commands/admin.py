@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from zchat import errors
 from zchat.broker.commands import talk
-from zchat.broker.commands.acts import check_reason, check_span, log, whom_of
+from zchat.broker.commands.acts import check_reason, check_span, log, named
 from zchat.broker.doors import BAN, EVERYWHERE, MUTE
 from zchat.broker.inputs import GOODBYE
 from zchat.broker.sessions import Session
@@ -82,7 +82,7 @@ def order(hub: Hub, by: Actor, word: str, name: str = "", seconds: int = 0, text
     check_span(seconds)
     called, whom = "", b""
     if any(arg.kind is Kind.PERSON for arg in verb.args):
-        called, whom = whom_of(hub, verb, EVERYWHERE, name)
+        called, whom = named(hub, word, EVERYWHERE, name)
         if whom == by.person:
             raise errors.NotAllowed(f"{word} cannot be done to oneself")
         if verb.over:

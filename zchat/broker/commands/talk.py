@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from zchat import errors, names
 from zchat.broker.commands import limits
+from zchat.broker.doors import EVERYWHERE
 from zchat.broker.rates import BYTES, MESSAGES, retry_ms
 from zchat.broker.rooms import Room, other_of
 from zchat.broker.sessions import Client, Session
@@ -199,7 +200,7 @@ def _room(hub: Hub, session: Session, wanted: str) -> Room:
     if wanted[:1] not in ("@", names.PRIVATE):
         name = hub.rooms.canonical(wanted)
         if name not in hub.rooms.by_name:
-            hub.rights.check_mute(session.person)
+            hub.rights.check_mute(session.person, EVERYWHERE)
             limits.creation(hub, session)
         room = hub.rooms.make(name, founder=session.person)
         hub.rights.check_speech(session.person, room)
@@ -216,7 +217,7 @@ def _room(hub: Hub, session: Session, wanted: str) -> Room:
         return hub.rooms.make(wanted, (me,))
     name, person = hub.names.owner(wanted[1:])
     if hub.rooms.of_two(session.person, person) is None:
-        hub.rights.check_mute(session.person)
+        hub.rights.check_mute(session.person, EVERYWHERE)
         may_tell(hub, session, None, person)
         limits.creation(hub, session)
     room = hub.rooms.make_private(me, Member(person, name))

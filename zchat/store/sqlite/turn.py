@@ -142,14 +142,10 @@ class Turn:
                 return [self._refuse(append.client, refused)]
         return [self._keep(room, append.client, append.said[0].n, ms, author, 0, events, size)]
 
-    def _act(self, room: Room, deed: Deed) -> Kept | Refused:
+    def _act(self, room: Room, deed: Deed) -> Kept:
         author = self._cache.persons.get(deed.person) or self._person(deed.person)
         acted = encode_event(msgspec.structs.replace(deed.act, seq=room.head + 1))
-        size = len(acted)
-        full = None if deed.free else self._quotas.refusal(deed.n, author.size + size, room.size + size)
-        if full is not None:
-            return self._refuse(deed.client, full)
-        return self._keep(room, deed.client, deed.n, deed.ms, author, 0, [acted], size)
+        return self._keep(room, deed.client, deed.n, deed.ms, author, 0, [acted], len(acted))
 
     def _keep(
         self, room: Room, client: bytes, n: int, ms: int, author: Person, link: int, events: list[bytes], size: int
@@ -168,7 +164,7 @@ class Turn:
         self.spoken.ends.append((client, n, room.id, first, ms, count))
         self.spoken.runs.append((key, link, events))
         self.events += count
-        return Kept(first, events)
+        return Kept(first, events, author.size > self._quotas.person)
 
     def mark(self, mark: ReadMark) -> None:
         """Notes that a person has read a room so far. A room that is not kept has nothing to read."""
