@@ -303,7 +303,7 @@ class Run:
         """Checks everything that was noted against the rooms as they are."""
         self.progress.show(f"{self.options.profile}: checking")
         notes = gather(self.folder.glob("*.jsonl"))
-        verdict: Verdict = check(notes.history(logs, self.members))
+        verdict: Verdict = check(notes.history(logs, self.members, {room: label for label, room in self.ids.items()}))
         self.found |= asdict(verdict.counts)
         self.found["violations"] = len(verdict.violations)
         self.found["refused_with"] = dict(notes.refused)
