@@ -33,6 +33,7 @@ class Actor:
     Attributes:
         heard: everything that came.
         lost: whether an answer did not come in time.
+        patience: milliseconds that it may take.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class Actor:
         self.sender = b""
         self.heard: list[Reply] = []
         self.lost = False
+        self.patience = ANSWERED_MS
         self.n = 0
         self._sync = SYNC
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
@@ -98,7 +100,7 @@ class Actor:
             self._dealer.send(frame)
         heard: list[Reply] = []
         while not any(isinstance(one, Pong | Failed) and one.q == self._sync for one in heard):
-            if not self._dealer.poll(0 if self.lost else ANSWERED_MS):
+            if not self._dealer.poll(0 if self.lost else self.patience):
                 self.lost = True
                 break
             heard += codec.decode_replies(self._dealer.recv()).items

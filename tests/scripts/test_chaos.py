@@ -55,7 +55,7 @@ checker = _part("checker")
 
 # Whole runs -----------------------------------------------------------------------------------------------------------
 
-SMALL = ("--clients", "6", "--rooms", "2", "--rate", "60", "--serving", "30", "--json")
+SMALL = ("--clients", "6", "--rooms", "2", "--rate", "60", "--serving", "30", "--doors", "0.1", "--json")
 
 
 def run(folder: Path, *arguments: str, expected: int = 0) -> tuple[dict[str, Any], str]:
@@ -74,7 +74,7 @@ def run(folder: Path, *arguments: str, expected: int = 0) -> tuple[dict[str, Any
 
 def test_the_broker_and_clients_are_killed_and_nothing_is_lost(tmp_path: Path) -> None:
     out = tmp_path / "found.json"
-    found, said = run(tmp_path, "--seconds", "5", "--kills", "2", "--seed", "3", "--out", str(out))
+    found, said = run(tmp_path, "--seconds", "4", "--kills", "2", "--seed", "3", "--out", str(out))
     assert said == ""
     assert found["acked"] > 20
     assert found["deliveries"] > found["acked"]
@@ -167,7 +167,7 @@ def test_a_broker_that_sends_nobody_out_is_found_out(tmp_path: Path) -> None:
     broker = tmp_path / "forgiving.py"
     broker.write_text(FORGIVING + RUNS)
     out = tmp_path / "found.json"
-    arguments = ("--seconds", "3", "--kills", "0", "--broker", str(broker), "--out", str(out))
+    arguments = ("--seconds", "2", "--kills", "0", "--broker", str(broker), "--out", str(out))
     found, _ = run(tmp_path, *arguments, expected=1)
     assert found["sent_out"] > 0
     what = [one for one in json.loads(out.read_text())["what"] if one.startswith("rule ")]
