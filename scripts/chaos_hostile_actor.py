@@ -33,7 +33,7 @@ class Actor:
     Attributes:
         heard: everything that came.
         lost: whether an answer did not come in time.
-        patience: milliseconds that it may take.
+        patience: milliseconds in which it must come.
     """
 
     def __init__(

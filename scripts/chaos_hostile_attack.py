@@ -29,6 +29,11 @@ def told() -> bool:
     return bool(select.select([sys.stdin], [], [], 0)[0])
 
 
+def order() -> str:
+    """The next line on standard input; empty at its end."""
+    return sys.stdin.readline().strip()
+
+
 def main() -> int:
     """Runs the attack."""
     os.nice(NICE)

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import socket
 import time
+from contextlib import ExitStack
 from random import Random
 from typing import Any
 
-from scripts.chaos_hostile_fuzz import GONE, GROWTH, source
+import zmq
+
+from scripts.chaos_hostile_actor import Actor
+from scripts.chaos_hostile_fuzz import GONE, GROWTH, LETS_GO, SPARE, source
+from scripts.chaos_hostile_keys import connect
 from scripts.chaos_hostile_scene import MIB, Scene
-from scripts.chaos_hostile_seeds import COMMAND, MORE, ready
+from scripts.chaos_hostile_seeds import COMMAND, MORE, metadata, ready
 from scripts.chaos_run import Run
 from scripts.peers_zmtp import GREETING, frame
 from zchat import codec
+from zchat.messages import Welcome
 
 GIANTS = 100
 """Connections that announce a giant frame, of each sort."""
@@ -24,6 +30,12 @@ ENDLESS = 64 * MIB
 
 CROWD = 50
 """Connections that subscribe together."""
+
+TAKEN_OVER = 2000
+"""Connections that take each other's routing id over."""
+
+SERVED = 60.0
+"""Seconds after which somebody new is welcomed, whatever strangers did who cannot be told from anybody."""
 
 CUT = 5.0
 """Seconds in which an abuser is cut, once it has sent everything."""
@@ -127,6 +139,26 @@ def subscriptions(port: int, count: int, seed: int, command: bool) -> dict[str, 
     return {"cut": int(hung_up), "of": 1, "sent": sent}
 
 
+def taken_over(port: int, count: int, seed: int) -> dict[str, Any]:
+    """Connections that take each other's routing id over, and go on to send: libzmq keeps them."""
+    random = Random(seed)
+    with ExitStack() as undo:
+        before = None
+        for _ in range(count):
+            tcp = undo.enter_context(connected(random, port, None))
+            tcp.sendall(GREETING + ready(b"DEALER", metadata(Identity=b"the same for all of them")))
+            taken = 0
+            while taken < 64 + 28:
+                taken += len(tcp.recv(4096)) or 1
+            if before is not None:
+                try:
+                    before.sendall(frame(b"\x91\xc0"))
+                except GONE:
+                    pass
+            before = tcp
+    return {"cut": count, "of": count}
+
+
 def many_subscribe(port: int, count: int, seed: int) -> dict[str, Any]:
     """Many connections, each of which subscribes to as much as one may, and nobody is anybody."""
     random = Random(seed)
@@ -145,22 +177,101 @@ def many_subscribe(port: int, count: int, seed: int) -> dict[str, Any]:
     return {"cut": cut, "of": count}
 
 
+def with_keys(url: str, count: int, topics: int, session: bool) -> dict[str, Any]:
+    """Many topics under CURVE, over so many connections, each with a key of its own.
+
+    Args:
+        session: whether a key has a session; or else it is a stranger's.
+    """
+    rooms_url = next_port(url)
+    cut = 0
+    with ExitStack() as undo:
+        waiting = []
+        for number in range(count):
+            keys = zmq.curve_keypair()
+            if session:
+                actor = undo.enter_context(Actor(url, keys=keys))
+                actor.hello()
+            context = undo.enter_context(zmq.Context())
+            sub = undo.enter_context(context.socket(zmq.SUB))
+            sub.linger = 0
+            monitor = undo.enter_context(
+                sub.get_monitor_socket(zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_AUTH)
+            )
+            connect(sub, rooms_url, keys)
+            for n in range(topics):
+                sub.subscribe(codec.room_topic(f"room-{number:04}-{n:020}"))
+            waiting.append((sub, monitor))
+        for sub, monitor in waiting:
+            deadline = time.monotonic() + CUT
+            while not monitor.poll(20) and time.monotonic() < deadline:
+                sub.poll(0)  # it subscribes only when it is looked at
+            cut += bool(monitor.poll(0))
+            sub.disable_monitor()
+    return {"cut": cut, "of": count}
+
+
+def next_port(url: str) -> str:
+    """The same link or address with the port that publishes."""
+    head, _, rest = url.rpartition("127.0.0.1:")
+    digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
+    return f"{head}127.0.0.1:{int(digits) + 1}{rest[len(digits) :]}"
+
+
 def bounds(run: Run) -> None:
     """Row 8: in plaintext, where a stranger gets past the handshake, and where a key is asked for before."""
     topics: dict[str, Any] = {"count": SUBSCRIPTIONS}
-    attacks: list[tuple[str, str, dict[str, Any], bool]] = [
-        ("giant frames", "giants", {"count": GIANTS}, True),
-        ("endless multipart", "endless", {"most": ENDLESS}, True),
-        ("subscriptions", "subscriptions", {**topics, "command": False}, True),
-        ("subscriptions by command", "subscriptions", {**topics, "command": True}, True),
-        ("subscriptions of strangers", "many_subscribe", {"count": CROWD}, False),
-    ]
-    for what, function, given, cut in attacks:
-        _bound(run, what, function, given, cut=cut, curve=False)
-    _bound(run, "CURVE, giant frames", "giants", {"count": GIANTS, "mechanism": "CURVE"}, cut=True, curve=True)
+    _bound(run, "giant frames", "giants", {"count": GIANTS})
+    _bound(run, "endless multipart", "endless", {"most": ENDLESS})
+    _descriptors(run)
+    # Without keys nobody can be told from anybody, and libzmq remembers a subscription before the broker sees it.
+    for what, command in (("subscriptions", False), ("subscriptions by command", True)):
+        _bound(run, what, "subscriptions", {**topics, "command": command}, judged=False)
+    _bound(run, "subscriptions of strangers", "many_subscribe", {"count": CROWD}, cut=False, judged=False)
+    _bound(run, "CURVE, giant frames", "giants", {"count": GIANTS, "mechanism": "CURVE"}, curve=True)
+    keys = {"count": CROWD, "topics": 1900, "session": False}
+    _bound(run, "CURVE, subscriptions of strangers", "with_keys", keys, curve=True)
+    keys = {"count": 1, "topics": SUBSCRIPTIONS, "session": True}
+    _bound(run, "CURVE, subscriptions of one with a session", "with_keys", keys, curve=True)
 
 
-def _bound(run: Run, what: str, function: str, given: dict[str, Any], *, cut: bool, curve: bool) -> None:
+def _descriptors(run: Run) -> None:
+    with Scene(run, 8) as scene:
+        people = scene.honest("talk")
+        people.settled()
+        held = scene.broker.descriptors()
+        people.mark()
+        given = {"port": scene.port, "count": scene.scaled(TAKEN_OVER, 20), "seed": run.options.seed}
+        scene.answer(scene.attack("bounds", "taken_over", **given), "ids that are taken over")
+        scene.wait(LETS_GO, "descriptors", lambda: scene.broker.descriptors() <= held + SPARE)
+        heard = people.mark()
+        scene.below("ids taken over, descriptors kept", scene.broker.descriptors() - held, SPARE, "descriptors")
+        scene.waited("ids taken over, honest p99", heard)
+
+
+def _served(scene: Scene) -> float:
+    """Seconds until people are welcomed at once again, one after the other."""
+    begin = time.monotonic()
+    soon = 0
+    while soon < 5 and time.monotonic() < begin + SERVED:
+        asked = time.monotonic()
+        with Actor(scene.broker.url) as somebody:
+            welcome = isinstance(somebody.hello(), Welcome)
+        soon = soon + 1 if welcome and time.monotonic() < asked + 0.5 else 0
+        scene.wait(0.2, "waiting for the broker")
+    return time.monotonic() - begin
+
+
+def _bound(
+    run: Run,
+    what: str,
+    function: str,
+    given: dict[str, Any],
+    *,
+    cut: bool = True,
+    judged: bool = True,
+    curve: bool = False,
+) -> None:
     # A broker each: memory that it got for one is there for the next.
     with Scene(run, 8, curve=curve) as scene:
         people = scene.honest("talk")
@@ -168,11 +279,18 @@ def _bound(run: Run, what: str, function: str, given: dict[str, Any], *, cut: bo
         scene.wait(0.2, "calm")
         before = scene.broker.memory()
         scene.broker.forget_peak()
-        scaled = {name: scene.scaled(value, 20) if name == "count" else value for name, value in given.items()}
-        where = {"port": scene.port}
+        scaled = {**given, **({"count": scene.scaled(given["count"], 20)} if given.get("count", 1) > 1 else {})}
+        where = {"url": scene.broker.url} if function == "with_keys" else {"port": scene.port, "seed": run.options.seed}
         people.mark()
-        found = scene.answer(scene.attack("bounds", function, seed=run.options.seed, **where, **scaled), what)
-        scene.below(f"{what}, growth", (scene.broker.peak() - before) / MIB, GROWTH / MIB, "MiB")
+        found = scene.answer(scene.attack("bounds", function, **where, **scaled), what)
+        grown = (scene.broker.peak() - before) / MIB
+        if judged:
+            scene.below(f"{what}, growth", grown, GROWTH / MIB, "MiB")
+        else:
+            scene.line(f"{what}, growth", f"{grown:.4g} MiB, not judged: there are no keys", passed=True)
         if cut:
             scene.line(f"{what}, cut", f"{found['cut']} of {found['of']}", found["cut"] == found["of"])
-        scene.waited(f"{what}, honest p99", people.mark())
+            scene.waited(f"{what}, honest p99", people.mark())
+        else:
+            again = _served(scene)
+            scene.line(f"{what}, all served again", f"after {again:.3g} s, {SERVED:g} allowed", again <= SERVED)

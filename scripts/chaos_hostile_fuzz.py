@@ -17,6 +17,7 @@ from scripts.chaos_hostile_frames import Fuzzer
 from scripts.chaos_hostile_scene import MIB, Honest, Scene
 from scripts.chaos_hostile_seeds import Stream, streams
 from scripts.chaos_run import Run
+from zchat.broker.ports import STUCK
 
 STREAMS, FRAMES = 100_000, 1_000_000
 """How many at the table's scale."""
@@ -36,8 +37,10 @@ UNLIMITED = [
 PROXIED = 0.1
 """The share of streams that begin as those of a client with a key, and are damaged later."""
 
-LETS_GO, SPARE = 10.0, 30
-"""Seconds after which the broker has let go of the descriptors of who is gone, but for so many."""
+LETS_GO, SPARE = 20.0, STUCK + 30
+"""Seconds after which the broker has let go of the descriptors of who is gone, but for so many: of those that libzmq
+keeps, it gets rid once there are more than so many.
+"""
 
 WARM = 0.05
 """The share that is sent before memory is measured: what a broker learns once it keeps."""

@@ -38,10 +38,22 @@ COMMANDS: list[list[str]] = [
     ["links", "--json"],
     ["revoke", "eve"],
     ["keys", "link"],
+    ["do", "lobby", "topic"],
+    ["do", "lobby", "topic", "--json"],
+    ["do", "lobby", "bans"],
+    ["do", "lobby", "ban", "eve"],
+    ["admin", "people"],
+    ["admin", "sessions", "--json"],
+    ["admin", "rooms"],
+    ["admin", "bans", "--json"],
+    ["admin", "kick", "eve"],
+    ["admin", "audit"],
+    ["admin", "audit", "--json"],
 ]
 """Every command that prints what others said or chose."""
 
-TYPED = ["/who", "/rooms", "/history", "/search e", "/nick viewer2", "hello", "/me waves", "/msg eve hi", "/join den"]
+TYPED = ["/who", "/rooms", "/history", "/search e", "/topic", "/bans", "/pins", "/nick viewer2", "hello", "/me waves"]
+TYPED += ["/msg eve hi", "/join den"]
 """What somebody types who looks at everything."""
 
 PIPED = 5.0

@@ -36,7 +36,7 @@ try:
     from scripts.peers_plot import plot
     from scripts.peers_report import Measured, as_object, machine, report
     from scripts.peers_servers import PACKAGES, knows_curve, program, version
-    from scripts.peers_workloads import FULL, QUICK, SMOKE, Scale, Variant
+    from scripts.peers_workloads import FULL, QUICK, SMOKE, Figures, Scale, Variant
 except ModuleNotFoundError as missing:
     own = ROOT / ".venv"
     if __name__ == "__main__" and sys.prefix != str(own) and (own / "bin" / "python").exists():
@@ -44,7 +44,7 @@ except ModuleNotFoundError as missing:
     print(f"compare_peers: {missing.name} is not installed: run scripts/test once, it makes .venv", file=sys.stderr)
     sys.exit(2)
 
-WORKLOADS = ("W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8", "W9")
+WORKLOADS = ("W1", "W2", "W3", "W4", "W5", "W6", "W7", "W8", "W9", "W10")
 PEERS = ("redis", "nats", "mosquitto", "ngircd", "threads")
 
 
@@ -165,10 +165,15 @@ def measure(all_cases: Sequence[Case], asked: int | None, scale: Scale) -> list[
                     of = (variant.sealed, variant.tree)
                     smallest = next(one.name for one in case.variants if (one.sealed, one.tree) == of)
                     first = into.rounds[smallest][-1]
-                    figures["ratio"] = figures["cpu_us_per_message"] / first["cpu_us_per_message"]
+                    figures["ratio"] = _cost(figures) / _cost(first)
     if show:
         print("\r\033[K", end="", file=sys.stderr, flush=True)
     return found
+
+
+def _cost(figures: Figures) -> float:
+    """What is compared as something grows, in microseconds."""
+    return next(figures[name] for name in ("cpu_us_per_message", "cpu_us_per_delivery") if name in figures)
 
 
 def _interrupt(_number: int, _frame: object) -> None:

@@ -12,6 +12,7 @@ from scripts.peers_cli import helped, sent
 from scripts.peers_growth import TEN, Filled, following, grown, over_rooms
 from scripts.peers_idle import idle
 from scripts.peers_library import hearing, sending
+from scripts.peers_private import answered, told
 from scripts.peers_report import CURVED, OTHER
 from scripts.peers_storm import storm
 from scripts.peers_workloads import Figures, Scale, Variant
@@ -22,7 +23,7 @@ class Case:
     """A workload at one size.
 
     Attributes:
-        workload: W1 to W9.
+        workload: W1 to W10.
         title: what is done.
         name: how much of it.
         variants: with which servers.
@@ -51,6 +52,9 @@ TALKED = (*PLAIN_TALK, loads.CURVE, loads.REDIS_TLS, loads.STORED_TLS, loads.NAT
 IDLE = (loads.ZCHAT, loads.REDIS, loads.NATS, loads.MOSQUITTO, loads.NGIRCD, loads.THREADS, *SEALED)
 
 OURS = (loads.ZCHAT, loads.CURVE)
+
+DOORS = ("public", "private")
+"""What the rooms are of which one is to cost no more than so many times the other."""
 
 NAMED = 1000
 """Clients of a room up to which ngircd is put to the test."""
@@ -99,7 +103,7 @@ def cases(workloads: Sequence[str], field: Field, scale: Scale, filled: Filled) 
     """The cases of workloads, with those who take part.
 
     Args:
-        workloads: of W1 to W9.
+        workloads: of W1 to W10.
         field: who takes part.
         scale: how much is done.
         filled: where messages are stored before.
@@ -216,3 +220,16 @@ def _alone(scale: Scale) -> Iterator[Case]:
     yield Case("W8", "starting the command line", "zchat send", OURS, lambda one: sent(one, scale))
     yield Case("W9", "the client library", "sends", OURS, lambda one: sending(one, scale))
     yield Case("W9", "the client library", "hears", OURS, lambda one: hearing(one, scale))
+    yield from _private(scale)
+
+
+def _private(scale: Scale) -> Iterator[Case]:
+    for name, run in (("1024 messages under way", told), ("one message under way", answered)):
+        variants = [replace(kind, name=kind.name.replace("zchat", how)) for kind in OURS for how in DOORS]
+        title = f"a room of {scale.doors}, public and private"
+        yield Case("W10", title, name, variants, partial(_told, run, scale), growing=True)
+
+
+def _told(run: Callable[..., Figures], scale: Scale, variant: Variant) -> Figures:
+    how = variant.name.removeprefix(OTHER).removesuffix(CURVED)
+    return run(variant, scale.doors, scale, private=how == DOORS[1])

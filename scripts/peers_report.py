@@ -79,6 +79,8 @@ NOTES = {
     " CURVE each client shakes hands twice, which costs the load, too.",
     "W8": "CPU is user and system time of the command's own process.",
     "W9": "One Python process with `zchat.connect`: posts with their acks, and `Room.messages`.",
+    "W10": "All hear what is said, also who says it. What is private the broker sends to each by itself. 'to the first'"
+    " is the ratio of CPU to the first row's, of the same round: with a hundred people it is to be 4 at most.",
 }
 """What must be known to read a workload's tables."""
 
@@ -105,7 +107,7 @@ class Measured:
     """All rounds of one case of a workload.
 
     Attributes:
-        workload: W1 to W9.
+        workload: W1 to W10.
         title: what is done.
         case: how much of it.
         rounds: of each variant by name, the figures of each round.

@@ -91,6 +91,7 @@ class Scale:
         connections: that have one message unanswered each.
         rooms_many, stored, follows: of the growth: rooms there are, messages stored before, rooms that each follows.
         storm, missed: clients that are cut at once, and what is said meanwhile.
+        doors: people in a room that is public, or private.
         commands: how often a command is run.
         library: messages that the client library says, and hears.
         rounds, sealed_rounds: by default, of what does not encrypt and of what does.
@@ -112,6 +113,7 @@ class Scale:
     follows: tuple[int, ...] = (10, 1000)
     storm: int = 2000
     missed: int = 50
+    doors: int = 100
     commands: int = 7
     library: int = 200_000
     rounds: int = 5
@@ -150,6 +152,7 @@ SMOKE = Scale(
     follows=(2, 5),
     storm=15,
     missed=5,
+    doors=10,
     commands=1,
     library=500,
     rounds=1,
@@ -198,7 +201,9 @@ def fan_out(variant: Variant, subscribers: int, scale: Scale) -> Figures:
     return {"cpu_us_per_delivery": gauge.cost, "deliveries_per_s": gauge.rate}
 
 
-def flood(load: Load, wire: Wire, speaker: Member, subscribers: int, state: list[int], gauge: Gauge) -> None:
+def flood(
+    load: Load, wire: Wire, speaker: Member, subscribers: int, state: list[int], gauge: Gauge, room: str = "bench"
+) -> None:
     """Keeps UNDER_WAY messages under way until the gauge says that it is over.
 
     Args:
@@ -208,12 +213,13 @@ def flood(load: Load, wire: Wire, speaker: Member, subscribers: int, state: list
         subscribers: who hear it.
         state: messages sent and arrivals counted so far; kept up to date.
         gauge: when it is over.
+        room: where.
     """
     sent, arrived = state
     talk = speaker.talk
     while not gauge.over(arrived):
         while sent - arrived // subscribers <= UNDER_WAY - REFILL:
-            load.send(talk, wire.say(speaker, "bench", REFILL))
+            load.send(talk, wire.say(speaker, room, REFILL))
             sent += REFILL
         before = arrived
         came = False

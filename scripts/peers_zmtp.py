@@ -147,7 +147,7 @@ class Zchat:
         )
         yield from opened(load, member.talk, b"DEALER", number)
         self.ask(load, member, hello)
-        yield from self._until(member, "welcome")
+        yield from self.until(member, "welcome")
 
     def enter(self, load: Load, port: int, member: Member) -> Setup:
         """Says hello; where it follows rooms, subscribes them, fences and joins."""
@@ -163,14 +163,14 @@ class Zchat:
         member.hear.mate, member.talk.mate = member.talk, member.hear
         yield from opened(load, member.hear, b"SUB", member.number)
         load.send(member.hear, b"".join(frame(b"\x01" + topic) for topic in topics))
-        yield from self._until(member, "fenced")
+        yield from self.until(member, "fenced")
         load.send(member.hear, frame(b"\0" + fence))
         for first in range(0, len(member.rooms), 500):
             some = member.rooms[first : first + 500]
             self.ask(load, member, *(Join(2 + first + i, room) for i, room in enumerate(some)))
-            yield from self._until(member, "joined", len(some))
+            yield from self.until(member, "joined", len(some))
 
-    def _until(self, member: Member, tag: str, times: int = 1) -> Setup:
+    def until(self, member: Member, tag: str, times: int = 1) -> Setup:
         """Waits until so many replies of a kind have come."""
         while True:
             for one in messages(member.talk):

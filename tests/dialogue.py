@@ -85,7 +85,10 @@ class Dialogue:
         except errors.StoreUnavailable as error:
             self.effects = self.hub.failed(error)
         for lookup in self.effects.lookups:
-            self.effects.reply(lookup.peer, lookup.answer(self.store))
+            try:
+                self.effects.reply(lookup.peer, lookup.answer(self.store))
+            except errors.Refusal as problem:
+                self.effects.reply(lookup.peer, Failed(lookup.q, problem.code, str(problem)))
         self.logged += [(line.level, line.text) for line in self.effects.log]
         self._travels()
         return self.effects

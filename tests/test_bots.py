@@ -90,17 +90,17 @@ def test_archive_misses_nothing_while_it_is_stopped(world: World, ann: zchat.Cli
     eventually(lambda: len(lines()) == 1, "one line is written")
     stop(bot)
     ann.edit("lobby", "first")
-    ann.delete("lobby", 1)
-    ann.send("lobby", "second")
+    ann.send("lobby", "regret")
+    ann.delete("lobby")
     bot = started(world, ann, "archive", str(path))
     eventually(lambda: len(lines()) == 4, "what was missed is written")
     stop(bot)
-    said, edited, deleted, last = lines()
+    said, edited, regret, deleted = lines()
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", str(said.pop("time")))
     assert said == {"room": "lobby", "seq": 1, "from": "ann", "text": "frist"}
     assert edited == {"room": "lobby", "seq": 2, "edited": 1, "text": "first"}
-    assert deleted == {"room": "lobby", "seq": 3, "deleted": 1}
-    assert (last["seq"], last["text"]) == (4, "second")
+    assert (regret["seq"], regret["text"]) == (3, "")  # it was gone when it was read
+    assert deleted == {"room": "lobby", "seq": 4, "deleted": 3}
 
 
 def test_a_bot_without_a_broker_says_so_in_a_line(world: World) -> None:

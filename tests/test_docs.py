@@ -21,15 +21,30 @@ from shown import LINK, ROOT, Step, alike, blocks, fits, section, shell, steps
 from support import Process, World
 from typer.main import get_command
 
-from zchat import codec, errors, keyfiles, links, names
+from zchat import codec, errors, keyfiles, links, names, verbs
 from zchat.address import Address
-from zchat.broker import admission, entrance, http, inflow, limits, logs, metrics, people, rates, server, sockets, web
+from zchat.broker import (
+    admission,
+    entrance,
+    http,
+    inflow,
+    limits,
+    logs,
+    metrics,
+    people,
+    ports,
+    rates,
+    server,
+    sockets,
+    web,
+)
 from zchat.broker.settings import Settings
 from zchat.cli import commands, plan, settings
 from zchat.store.sqlite import store
 
-SECURITY, OPERATING, CLIENT, README = (
-    (ROOT / path).read_text() for path in ("docs/SECURITY.md", "docs/OPERATING.md", "docs/CLIENT.md", "README.md")
+SECURITY, OPERATING, CLIENT, MODERATION, README = (
+    (ROOT / path).read_text()
+    for path in ("docs/SECURITY.md", "docs/OPERATING.md", "docs/CLIENT.md", "docs/MODERATION.md", "README.md")
 )
 
 sys.path.append(str(ROOT))
@@ -96,6 +111,8 @@ def _numbers(first: str) -> list[float]:
         ("a frame to the broker", [codec.FRAME]),
         ("a frame to a client", [codec.CLIENT_FRAME]),
         ("bytes of a message that does not end", [USUAL.credit * USUAL.text_limit + server.DRAIN]),
+        ("the same without a session", [inflow.STRANGERS_LIMIT]),
+        ("connections that are over and that libzmq keeps", [ports.STUCK]),
         ("topics, by key (on plaintext by connection)", [server.TOPIC * USUAL.max_rooms_joined]),
         ("connections to the PUB port, by key", [2 * USUAL.max_sessions_person]),
         ("a person's name; a room's", [names.PERSON_MAX, names.ROOM_MAX]),
@@ -182,7 +199,7 @@ def test_what_a_hostile_one_does_is_all_listed_and_can_be_run() -> None:
     assert [chaos.parser().parse_args(one.split()).rows for one in shown] == [(row,) for row in hostile.ROWS]
 
 
-@pytest.mark.parametrize("page", ["SECURITY", "OPERATING", "CLIENT"])
+@pytest.mark.parametrize("page", ["SECURITY", "OPERATING", "CLIENT", "MODERATION"])
 def test_files_that_are_linked_exist(page: str) -> None:
     for link in re.findall(r"\]\(([^)#]+)\)", globals()[page]):
         assert (ROOT / "docs" / link).exists(), link
@@ -208,12 +225,13 @@ def _command(words: list[str]) -> Any:
     return inner[words[1]] if inner and len(words) > 1 and words[1] in inner else found
 
 
-@pytest.mark.parametrize("page", ["SECURITY", "OPERATING", "CLIENT", "README"])
+@pytest.mark.parametrize("page", ["SECURITY", "OPERATING", "CLIENT", "MODERATION", "README"])
 def test_zchat_knows_the_options_that_are_shown(page: str) -> None:
     known = get_command(commands.app).commands  # type: ignore[attr-defined]
     for words in _commands_in(globals()[page]):
         assert words[0] in known, words
         options = {name for one in _command(words).params for name in (*one.opts, *one.secondary_opts)}
+        options |= {arg.option for verb in verbs.ACTS.values() for arg in verb.args} if words[0] == "do" else set()
         for word in words[1:]:
             if word.startswith("--") and word != "--":
                 assert word.rstrip(",;.") in {*options, "--help"}, words

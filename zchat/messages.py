@@ -14,7 +14,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Annotated
 
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, structs
 
 VERSION = 1
 """Protocol version, named in hello."""
@@ -397,6 +397,11 @@ Request = (
 
 Numbered = Send | Edit | Delete | Act
 """The requests whose number is a send number."""
+
+
+def renumbered(request: Numbered, n: int) -> Numbered:
+    """The same under another send number."""
+    return structs.replace(request, n=n)
 
 
 # Durable events: in a room's log, published to its members ----------------------------------------------------------

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Writes down what happens in rooms, as lines of JSON, and misses nothing: also not what was said while it was stopped.
 
-After a crash some lines may be there twice; their room and number tell.
+After a crash some lines may be there twice; their room and number tell. What is deleted later stays in the file.
 
 Usage: archive.py FILE [ROOM...]
 """

@@ -11,15 +11,34 @@ import msgspec
 from dialogue import Dialogue
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from zchat import codec, errors, names
 from zchat.address import Address
 from zchat.broker.admission import Door, Mode
 from zchat.broker.commands import TABLE
+from zchat.broker.doors import Doors
 from zchat.broker.inputs import Announce, FenceMoved, Gone, Met, Received
 from zchat.broker.sessions import Session
-from zchat.messages import VERSION, Failed, Hello, Numbered, Private, Refused, Request, Stamp, Welcome
+from zchat.messages import (
+    VERSION,
+    Act,
+    Beat,
+    Failed,
+    Hello,
+    Joined,
+    Numbered,
+    Page,
+    People,
+    Private,
+    Refused,
+    Removed,
+    Request,
+    RoomState,
+    Send,
+    Stamp,
+    Welcome,
+)
 from zchat.verbs import ACTS, ADMIN, AUDIT, LISTS
 
 PEERS = [b"peer%d" % number for number in range(5)]
@@ -52,6 +71,8 @@ ROOMS = [
 TEXTS = ["", "hello", "x" * 1001, "\x1b[2J", "a\nb\tc", "\r", "\u202e", "e\u0301" * 50, 'NEAR("a b" OR -c)', "🎉"]
 
 WORDS = ["", "x" * 200, "a\nb", *NAMES, "day", "date", "time", "member", "owner"]
+
+DONE = ["say", "kick", "ban", "unban", "invite", "op", "deop", "mute", "topic", "slow", "pin", "create"]
 
 NUMBERS = [0, 1, 2, 3, 10, 500, 2**31, 2**63 - 1]
 
@@ -148,10 +169,35 @@ class Hostile(RuleBasedStateMachine):
                     assert isinstance(item, Failed | Refused), f"a stranger hears {item}"
                 if isinstance(item, Private):
                     self._may_read(now.get(peer), item)
+                if isinstance(item, Page | Joined | People | RoomState) and item.room.startswith(("@", "+")):
+                    self._is_in(now.get(peer), item.room)
+                if isinstance(item, Welcome | Beat):
+                    for mine in (one.room for one in (item.private if isinstance(item, Welcome) else item.moved)):
+                        left = any(isinstance(other, Removed) and other.room == mine for other in items)
+                        if mine.startswith("@") and not left:
+                            self._is_in(now.get(peer), mine)
+        assert not any(name.startswith("@") for name in effects.published), "a private room is published"
 
     def _may_read(self, session: Session | None, told: Private) -> None:
+        """Whoever hears of a private room belongs to it by what is kept, and still."""
         room = self.hub.rooms.by_name[told.room]
-        assert session is None or session.person in room.members
+        if session is not None:
+            assert session.person in room.members
+            assert room.pair or self.hub.doors.role(room.name, session.person)
+
+    def _is_in(self, session: Session | None, room: str) -> None:
+        """Whoever is told anything of a private room may read it."""
+        assert session is None or self.hub.rights.may_read(session.person, room), f"an outsider hears of {room}"
+
+    @initialize(peopled=st.booleans())
+    def some_are_here(self, peopled: bool) -> None:
+        """Half of the times three people are, who differ; each may do with rooms what there is to be done."""
+        for peer, name, whose in zip(PEERS, ("ann", "bob", "zoë"), SECRETS, strict=False) if peopled else ():
+            self.shows_a_key_of_its_own(peer)
+            self.comes(peer, name, whose)
+
+    def shows_a_key_of_its_own(self, peer: bytes) -> None:
+        """Nobody has one on plaintext."""
 
     @rule(peer=st.sampled_from(PEERS), name=st.sampled_from(NAMES[:5]), whose=st.sampled_from(SECRETS))
     def comes(self, peer: bytes, name: str, whose: bytes) -> None:
@@ -239,10 +285,65 @@ class Hostile(RuleBasedStateMachine):
         everybody = {one.name for one in live if any(one.rooms.values())}
         assert set(self.hub.rooms.everybody.names()) == everybody
 
+    @rule(
+        founder=st.sampled_from(PEERS[:3]),
+        whom=st.sampled_from(["ann", "bob", "zoë"]),
+        verbs=st.lists(st.sampled_from(DONE), max_size=6),
+        lost=st.integers(0, 7),
+        together=st.booleans(),
+    )
+    def a_room_is_kept(self, founder: bytes, whom: str, verbs: list[str], lost: int, together: bool) -> None:
+        """Chance alone would seldom get so far that somebody is let in and sent out."""
+        asked = [
+            Send(0, "+den", "hello") if verb == "say" else Act(0, verb, "+den", whom, 1, 3, ":x:")
+            for verb in ("create", "invite", *verbs)
+        ]
+        session = self.hub.sessions.at(founder)
+        for one in [asked] if together else [[one] for one in asked]:
+            self.dialogue.broken = lost == len(one) or (not together and asked.index(one[0]) == lost)
+            if session is not None and session.sends is not None:
+                first = session.sends.planned + 1
+                self._turn(Received(founder, [msgspec.structs.replace(a, n=first + n) for n, a in enumerate(one)]))
+        self.dialogue.broken = False
+
+    @invariant()
+    def doors_are_as_they_are_kept(self) -> None:
+        hub = self.hub
+        assert not hub.rooms._expected
+        for room in hub.rooms.by_name.values():
+            if room.private and not room.pair:
+                assert set(room.members) == set(hub.doors.members(room.name)), "what is known is what is kept"
+                assert all(room.name in hub.rooms._private[person] for person in room.members)
+                labels = [label for person in room.members for label in (room.members[person],)]
+                assert all(label.startswith(room.title) for label in labels)
+            for session in hub.sessions._tokens.values():
+                if room.private and room.name in session.rooms:
+                    assert session.person in room.members, "who was sent out follows it"
+        for mine in hub.rooms._private.values():
+            assert all(one is hub.rooms.by_name[name] for name, one in mine.items())
+        kept = Doors(hub.turn, self.dialogue.store.records())
+        assert kept._members == hub.doors._members
+        assert kept._sanctions == hub.doors._sanctions
+        assert kept._terms == hub.doors._terms
+        assert kept._blocks == hub.doors._blocks
+
+    @invariant()
+    def doors_are_bounded(self) -> None:
+        doors = self.hub.doors
+        for room, members in doors._members.items():
+            if room.startswith("@"):
+                assert len(members) <= LIMITS["max_members_private"]
+            assert sum(one.role == "moderator" for one in members.values()) <= LIMITS["max_moderators"]
+        assert all(len(there) <= LIMITS["max_sanctions"] for there in doors._sanctions.values())
+        assert all(len(mine) <= LIMITS["max_blocks_person"] for mine in doors._blocks.values())
+        assert len(doors._spoke) <= LIMITS["max_names"]
+        assert set(doors._terms) <= set(self.hub.rooms.by_name)
+        assert set(doors._members) <= set(self.hub.rooms.by_name)
+
     @invariant()
     def nothing_grows_without_end(self) -> None:
         hub = self.hub
-        assert len(hub.rooms.by_name) <= LIMITS["max_rooms"]
+        assert len(hub.rooms.by_name.keys() - {AUDIT}) <= LIMITS["max_rooms"]
         assert len(hub.names._known) <= LIMITS["max_names"]
         assert all(len(one.rooms) <= LIMITS["max_rooms_joined"] for one in hub.sessions._tokens.values())
         assert all(len(mine) <= LIMITS["max_private_rooms"] for mine in hub.rooms._private.values())
@@ -261,7 +362,12 @@ class Guarded(Hostile):
 
     def __init__(self) -> None:
         super().__init__()
-        door = Door(Address("localhost", 5555), b"b" * 32, Mode.INVITE, {KEYS[0]: "owner", KEYS[1]: "moderator"})
+        door = Door(
+            Address("localhost", 5555),
+            b"b" * 32,
+            Mode.INVITE,
+            {KEYS[0]: "owner", KEYS[1]: "moderator", KEYS[2]: "member"},
+        )
         self.dialogue = Dialogue(door=door, **LIMITS, max_accounts=4, max_keys_person=2, max_links_person=3)
         self.hub = self.dialogue.hub
 
@@ -270,6 +376,9 @@ class Guarded(Hostile):
         if peer not in self.met:
             self.met[peer] = key
             self._turn(Met(peer, key))
+
+    def shows_a_key_of_its_own(self, peer: bytes) -> None:
+        self.shows_a_key(peer, KEYS[PEERS.index(peer)])
 
     @rule(peer=st.sampled_from(PEERS), secret=st.integers(1, 60))
     def comes_by_a_link(self, peer: bytes, secret: int) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from dialogue import Dialogue
 from prometheus_client.parser import text_string_to_metric_families
 
 from zchat import errors
 from zchat.broker.effects import Effects
 from zchat.broker.metrics import BOUNDS, METRICS, Counts, Histogram, Process, Seen, Standing, exposition
-from zchat.messages import Ack, Failed, Found, Message, Page, Pong, Private, Refused, Reply, Welcome
+from zchat.messages import Ack, Failed, Found, Message, Page, Pong, Refused, Reply, Welcome
 from zchat.store.base import Kept, Outcome
 
 NOW = Standing(5, 4, 3, 2, 7, 1, 6, draining=False, storing=True)
@@ -78,7 +79,7 @@ def test_what_was_kept_is_counted_and_not_what_was_refused() -> None:
 
 def test_deliveries_are_counted_for_each_who_gets_one() -> None:
     counts = Counts()
-    effects = told(ann=[Private("@x", "bob", (EVENT, EVENT))])
+    effects = Effects(told=2)  # of a private room
     effects.publication("lobby", 10).events += [b"a", b"b", b"c"]
     effects.publication("dev", 2).events.append(b"d")
     effects.publication("quiet", 100)
@@ -122,3 +123,12 @@ def test_a_histogram_adds_up() -> None:
     assert found["zchat_turn_seconds_bucket,le=+Inf"] == found["zchat_turn_seconds_count"] == 4
     assert found["zchat_turn_seconds_sum"] == pytest.approx(30.00085)
     assert found["zchat_commit_seconds_count"] == 0
+
+
+def test_what_members_of_a_private_room_hear_is_counted_for_each() -> None:
+    talk, counts = Dialogue(), Counts()
+    ann = talk.person("ann")
+    talk.person("bob")
+    ann.says("hello", "@bob")
+    counts.told(talk.effects)
+    assert counts.deliveries == 2

@@ -67,7 +67,16 @@ def test_a_hostile_broker_steers_no_terminal(broker: Any, tmp_path: Path) -> Non
     assert escapes.found(on_terminal(tmp_path, broker.url), terminal=True) == []
 
 
-@pytest.mark.parametrize("arguments", [("rooms",), ("tail", "lobby", "--presence", "--json", "--timeout", "0.3")])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("rooms",),
+        ("do", "lobby", "topic"),
+        ("admin", "bans"),
+        ("admin", "audit"),
+        ("tail", "lobby", "--presence", "--json", "--timeout", "0.3"),
+    ],
+)
 def test_a_hostile_broker_steers_no_output(broker: Any, tmp_path: Path, arguments: tuple[str, ...]) -> None:
     # What is never answered in any sense is waited for half a minute: it is ended sooner.
     _, output = screen.piped(arguments, viewer(tmp_path, broker.url), patience=1.5)

@@ -255,7 +255,7 @@ def test_link_in_the_chat_that_cannot_be(world: World, broker: Broker) -> None:
     broker.made = EVIL
     done = world.run("join", "--name", "ann", stdin="/link dev den\n/link 0\n/link\n")
     assert done.returncode == 1
-    assert done.stderr.count("write it as /link [room] [uses]") == 2
+    assert done.stderr.count("write it as /link [ROOM] [USES]") == 2
     assert "made a link that is none" in done.stderr
     assert "\x1b" not in done.stderr
 

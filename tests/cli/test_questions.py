@@ -27,7 +27,7 @@ def test_who_of_an_unknown_room_is_exit_4(world: World) -> None:
     world.broker()
     done = world.run("who", "nowhere")
     assert done.returncode == 4
-    assert done.stderr == "zchat: there is no room nowhere, or it is not yours\n"
+    assert done.stderr == "zchat: no such room, or not yours\n"
 
 
 def test_ask_prompts_after_the_banner_until_quit_or_exit(world: World) -> None:

@@ -189,5 +189,5 @@ def test_private_rooms_are_to_be_read_otherwise(world: World) -> None:
     done = world.run("tail", "lobby", "@bob")
     assert done.returncode == 1
     assert done.stderr == (
-        "zchat: tail follows public rooms: `zchat history @bob` shows a private one, `zchat join` both\n"
+        "zchat: tail follows rooms: `zchat history @bob` shows what is between two, `zchat join` both\n"
     )

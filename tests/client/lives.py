@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Self, cast
 
 from zchat import codec, errors
-from zchat.messages import Deleted, Edited, Event, Message, Stamp
+from zchat.messages import Acted, Deleted, Edited, Event, Message, Stamp
 from zchat.store.base import (
     Amend,
     Append,
+    Deed,
     Kept,
     KnownName,
     Outcome,
@@ -33,8 +34,9 @@ from zchat.store.base import (
 from zchat.store.memory import MemoryStore
 from zchat.store.sqlite import SqliteStore, open_store
 from zchat.store.sqlite.retention import Retention
+from zchat.verbs import AUDIT
 
-Logged = Message | Edited | Deleted
+Logged = Message | Edited | Deleted | Acted
 
 POISON = "poison"
 """What no store here can keep."""
@@ -85,12 +87,13 @@ class Life(ABC):
         for send, parts in zip(work.sends, outcome.sends, strict=True):
             encoded = [event for part in parts if isinstance(part, Kept) for event in part.events]
             for event in map(codec.decode_event, encoded):
-                assert isinstance(event, Message | Edited | Deleted)
+                assert isinstance(event, Logged)
                 assert not isinstance(send, Refusal)
                 log = self.log.setdefault(send.room, {})
                 assert event.seq == len(log) + 1
-                assert isinstance(event, Message) != isinstance(send, Amend)
-                if not isinstance(event, Message):
+                assert isinstance(event, Message) == isinstance(send, Append)
+                assert isinstance(event, Acted) == isinstance(send, Deed)
+                if isinstance(event, Edited | Deleted):
                     assert isinstance(log[event.target], Message)
                     assert not self.deletion(send.room, event.target)
                     assert self.authors[send.room, event.target] == send.person
@@ -161,6 +164,32 @@ class Life(ABC):
         """The number of the deletion of a message; 0 if it is not deleted."""
         log = self.log[room].values()
         return next((event.seq for event in log if isinstance(event, Deleted) and event.target == seq), 0)
+
+    def members(self, room: str, people: dict[str, bytes]) -> set[bytes] | None:
+        """Who belongs to a private room by what was done in it; None if it is no such room.
+
+        Args:
+            people: who has each name.
+        """
+        if room == AUDIT:
+            return set()
+        log = self.log.get(room, {})
+        if room[0] != "@" or not log or not isinstance(log[1], Acted) or log[1].verb != "create":
+            return None
+        found: set[bytes] = set()
+        for seq, event in log.items():
+            match getattr(event, "verb", ""):
+                case "create":
+                    found.add(self.authors[room, seq])
+                case "invite":
+                    found.add(people[event.whom])  # type: ignore[union-attr]
+                case "kick":
+                    found.remove(people[event.whom])  # type: ignore[union-attr]
+                case "ban":
+                    found.discard(people[event.whom])  # type: ignore[union-attr]
+                case "leave":
+                    found.remove(self.authors[room, seq])
+        return found
 
     def find(self, text: str) -> list[tuple[str, int]]:
         return [

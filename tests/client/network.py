@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from client.lives import Life
@@ -13,7 +13,7 @@ from zchat.broker.effects import Lookup
 from zchat.broker.hub import Hub
 from zchat.broker.inputs import FenceMoved, Gone, Input, Now, Received
 from zchat.broker.settings import Settings
-from zchat.messages import Failed, Reply
+from zchat.messages import Failed, Joined, Page, People, Private, Reply
 from zchat.store import apart
 
 EVERYTHING = 10_000
@@ -68,16 +68,32 @@ class Sub:
 
 
 class Broker:
-    """The shell around the hub, with queues for sockets."""
+    """The shell around the hub, with queues for sockets.
 
-    def __init__(self, store: Life, settings: Settings, token: Callable[[int], bytes]) -> None:
+    Args:
+        persons: who each client is, by the number with which what its sockets are called begins.
+        people: who has each name.
+    """
+
+    def __init__(
+        self,
+        store: Life,
+        settings: Settings,
+        token: Callable[[int], bytes],
+        persons: Sequence[bytes],
+        people: dict[str, bytes],
+    ) -> None:
         self.store = store
-        self.hub = Hub(settings, store.rooms(), store.names(), token)
+        self.people = people
+        self._persons = persons
+        self.hub = Hub(settings, store.rooms(), store.names(), token, records=store.records())
         self.dealers: list[Dealer] = []
         self.pipes: list[Pipe] = []
         self.fences: dict[bytes, Pipe] = {}
         self.ended: deque[Dealer | Pipe] = deque()  # of which it does not know yet
         self._given: list[Input] = []
+        self._lengths: dict[str, int] = {}
+        self._belong: dict[str, set[bytes]] = {}
 
     def turn(self, clock: float, *, dealers: int = EVERYTHING, pipes: int = EVERYTHING, ended: int = 0) -> None:
         """One turn, with so many frames of each connection and so many ends of connections."""
@@ -85,6 +101,7 @@ class Broker:
         self._given = []
         for _ in range(min(ended, len(self.ended))):
             inputs += self._end(self.ended.popleft())
+        before = self._members()
         work = self.hub.handle(inputs, Now(clock, int(clock * 1000)))
         try:
             effects = self.hub.committed(apart.commit(self.store, work))
@@ -99,13 +116,39 @@ class Broker:
                         pipe.down.append(frame)
         for lookup in effects.lookups:
             effects.reply(lookup.peer, self._look_up(lookup))
+        after = self._members()
+        assert not any(room.startswith("@") for room in effects.published)
         for peer, items in effects.replies.items():
+            frames = list(codec.encode_replies(stamp, items))
+            self._check(peer, frames, before, after)
             dealer = next(dealer for dealer in self.dealers if dealer.peer == peer)
             if dealer.gone:  # EHOSTUNREACH
                 self._given.append(Gone(peer))
             elif not dealer.broken:
-                dealer.down.extend(codec.encode_replies(stamp, items))
+                dealer.down.extend(frames)
         self.store.tidy(int(clock * 1000), idle=not inputs)
+
+    def _members(self) -> dict[str, set[bytes]]:
+        """Who belongs to each private room with members, by what was done in it."""
+        lengths = {room: len(log) for room, log in self.store.log.items() if room[0] == "@"}
+        if lengths != self._lengths:
+            self._lengths = lengths
+            found = {room: self.store.members(room, self.people) for room in lengths}
+            self._belong = {room: members for room, members in found.items() if members is not None}
+        return self._belong
+
+    def _check(
+        self, peer: bytes, frames: list[bytes], before: dict[str, set[bytes]], after: dict[str, set[bytes]]
+    ) -> None:
+        """Nobody hears anything of a private room but who belongs to it; what was asked for before one had to leave may
+        be answered in that very turn.
+        """
+        person = self._persons[int(peer.split(b".")[0])]
+        for item in (item for frame in frames for item in codec.decode_replies(frame).items):
+            if isinstance(item, Private):
+                assert person in after.get(item.room, {person}), item
+            elif isinstance(item, Page | Joined | People):
+                assert person in before.get(item.room, set()) | after.get(item.room, {person}), item
 
     def _look_up(self, lookup: Lookup) -> Reply:
         try:

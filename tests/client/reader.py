@@ -18,8 +18,8 @@ from zchat.client.channel import OpenSub, Reopen, Subscribe, Transmit, Unsubscri
 from zchat.client.positions import HEAD, Begin
 from zchat.client.session import Session
 from zchat.messages import (
-    Deleted,
-    Edited,
+    Acted,
+    Added,
     Failed,
     Hello,
     History,
@@ -27,6 +27,8 @@ from zchat.messages import (
     Joined,
     Message,
     Nick,
+    Private,
+    Removed,
     Replies,
     Request,
     Stamp,
@@ -35,11 +37,14 @@ from zchat.messages import (
 
 GIVE_UP = 20.0
 
+PRIVATE = "@+"
+"""With which the names of private rooms begin."""
+
 
 def tokens(kind: int) -> Callable[[int], bytes]:
     """Secrets that are the same in every run of a test."""
     numbers = count(1)
-    return lambda size: bytes([kind]) + next(numbers).to_bytes(size - 1, "big")
+    return lambda size: bytes([kind]) + next(numbers).to_bytes(size - 1, "little")
 
 
 class Network(Protocol):
@@ -111,6 +116,8 @@ class Ticket:
         broker: of the connection there was when it was said.
         since: when it was.
         after: the highest numbers acked before, by log and room.
+        room: where it was said.
+        verb: what was done; empty for what is said.
     """
 
     text: str | None
@@ -118,6 +125,8 @@ class Ticket:
     broker: Broker
     since: float
     after: dict[tuple[int, str], int]
+    room: str
+    verb: str
 
 
 @dataclass
@@ -167,6 +176,11 @@ class Client:
         self._joins: dict[int, str] = {}
         self._histories: dict[int, str] = {}
         self._hello = 0
+        self.titles: dict[str, str] = {}  # what private rooms with members are called, by id
+        self.inside: dict[str, set[str]] = {}  # who is in those that were entered, from what was told of them
+        self.pending: set[str] = set()  # those of which an answer is waited for
+        self._added: dict[str, int] = {}  # where those begin that are new
+        self._gone: list[str] = []  # those that a welcome does not name any more
         self._met = place is not None
         self._first = True
         self._anew = False  # whether this very frame says that nothing is vouched for
@@ -225,7 +239,11 @@ class Client:
             if isinstance(frame, Connected):
                 self.session.connected(self.network.clock)
             else:
-                self._replied(codec.decode_replies(frame))
+                frame_ = codec.decode_replies(frame)
+                # What is called what may change in the midst of such a frame.
+                apart = any(isinstance(item, Added | Removed) for item in frame_.items)
+                for part in [(item,) for item in frame_.items] if apart else [frame_.items]:
+                    self._replied(Replies(frame_.stamp, part))
         if self._sub is not None:
             queue = self._sub.pipe.down
             for _ in range(min(published, len(queue))):
@@ -325,11 +343,14 @@ class Client:
             self.obey()
             sent = EVERYTHING
         joined = [(given, quiet) for following in self.following.values() for given, quiet in following.given.items()]
+        entered = sorted({self.titles[room] for room in self.inside} | self.pending)
         self.snap(0, sent)
         self._close_sub(sent)
         self._live(place)
         for given, quiet in joined if again is not None else []:
             self.join(given, again or HEAD, quiet=quiet)
+        for label in entered if again is not None else []:
+            self.enter(label)
 
     # What the user does
 
@@ -346,6 +367,35 @@ class Client:
         following.given[given] = following.given.get(given, True) and quiet
         self.obey()
 
+    def label(self, which: int) -> str:
+        """One of the private rooms that it knows, or what they are called mostly."""
+        labels = sorted(self.titles.values())
+        return labels[which % len(labels)] if labels and which else "+plans"
+
+    def enter(self, label: str) -> None:
+        """Joins a private room."""
+        if not any(self.titles.get(room) == label for room in self.inside):
+            self.pending.add(label)
+        self.session.join(label, quiet=False, now=self.network.clock)
+        self.obey()
+
+    def give_up(self, label: str) -> None:
+        """Leaves a private room for good."""
+        self.pending.discard(label)
+        self.session.leave(label)
+        for room in [room for room in self.inside if self.titles[room] == label]:
+            del self.inside[room]
+        self.obey()
+
+    def act(self, verb: str, room: str, name: str, text: str) -> None:
+        self._say(
+            text,
+            None,
+            lambda: self.session.act(verb, room, name=name, text=text, now=self.network.clock),
+            room,
+            verb,
+        )
+
     def leave(self, given: str) -> None:
         given, room = given.removeprefix("#"), names.room(given)
         called = self.session.room_names.get(given)
@@ -354,31 +404,37 @@ class Client:
             self.left[room] = following.position
         self.session.leave(given)
         if following is not None and called is not None:
-            if called == room:  # then it goes by all names that were told to be its
-                following.given = {name: q for name, q in following.given.items() if name in self.session.room_names}
+            if called == room:
+                self._off(room, following)
             else:
                 del following.given[given]
-            if not following.given:
-                del self.following[room]
-            elif called == room:
-                following.names = None
-                following.anew(self.session._channel._q, HEAD)
+                if not following.given:
+                    del self.following[room]
         self.obey()
 
+    def _off(self, room: str, following: Following) -> None:
+        """It is not in a room by any name that was told to be its."""
+        following.given = {name: q for name, q in following.given.items() if name in self.session.room_names}
+        if not following.given:
+            del self.following[room]
+        else:
+            following.names = None
+            following.anew(self.session._channel._q, HEAD)
+
     def send(self, room: str, text: str) -> None:
-        self._say(text, None, lambda: self.session.send(room, text, action=False, now=self.network.clock))
+        self._say(text, None, lambda: self.session.send(room, text, action=False, now=self.network.clock), room)
 
     def edit(self, room: str, seq: int, text: str) -> None:
-        self._say(text, seq, lambda: self.session.edit(room, text, seq=seq, now=self.network.clock))
+        self._say(text, seq, lambda: self.session.edit(room, text, seq=seq, now=self.network.clock), room)
 
     def delete(self, room: str, seq: int) -> None:
-        self._say(None, seq, lambda: self.session.delete(room, seq=seq, now=self.network.clock))
+        self._say(None, seq, lambda: self.session.delete(room, seq=seq, now=self.network.clock), room)
 
-    def _say(self, text: str | None, target: int | None, say: Callable[[], int]) -> None:
+    def _say(self, text: str | None, target: int | None, say: Callable[[], int], room: str, verb: str = "") -> None:
         if self.session.sendable:
             ticket = say()
             assert ticket not in self.tickets
-            self.tickets[ticket] = Ticket(text, target, self.broker, self.network.clock, dict(self._acked))
+            self.tickets[ticket] = Ticket(text, target, self.broker, self.network.clock, dict(self._acked), room, verb)
             self.obey()
 
     def mark(self, room: str) -> None:
@@ -399,6 +455,10 @@ class Client:
             if isinstance(item, Welcome):
                 if item.q == self._hello:
                     self._welcomed(item)
+            elif isinstance(item, Added):
+                self.titles[item.room], self._added[item.room] = item.label, item.head
+            elif isinstance(item, Private) and item.room in self.titles:
+                assert item.label == self.titles[item.room]
             elif isinstance(item, Joined):
                 following = self.following.get(item.room)
                 asked = self._joins.get(item.q)
@@ -406,7 +466,7 @@ class Client:
                     continue
                 self._joined(item, following, alone=len(frame.items) == 1)
             elif isinstance(item, Failed):
-                assert item.code in ("store-unavailable", "unknown-session", "rate-limited"), item
+                assert item.code in ("store-unavailable", "unknown-session", "rate-limited", "no-such-room"), item
                 tailed = self.following.get(self._histories.get(item.q, ""))
                 if tailed is not None and tailed.tail is not None and item.code != "rate-limited":
                     tailed.tail.refused = True
@@ -443,15 +503,50 @@ class Client:
                     lost.setdefault(room, last)
                     following.begin = HEAD
                 following.anew(self.session._channel._q, following.begin)
-            assert {gap.room: gap.first for gap in gaps if gap.room[0] != "@"} == {
+            assert {gap.room: gap.first for gap in gaps if gap.room[0] not in PRIVATE} == {
                 room: last + 1 for room, last in lost.items()
             }
-            assert len([gap for gap in gaps if gap.room[0] == "@"]) >= len(self.private)
+            assert len([gap for gap in gaps if gap.room[0] in PRIVATE]) >= len(self.private)
             self.private, self.resumed, self.left, self.seen, self._met = {}, {}, {}, {}, False
+        renamed: dict[str, str] = {}
+        there = {told.room for told in welcome.private}
+        self.private = {room: seq for room, seq in self.private.items() if room in there}
+        for room in self.titles.keys() - there:
+            self._gone.append(self.titles.pop(room))
+            self.inside.pop(room, None)
         for told in welcome.private:
             begin = 0 if self._met else told.mark if self._missed and self._first else told.head
-            self.private.setdefault(told.room, begin)
+            if told.label[0] == "+":
+                if self._met and told.room not in self.private:
+                    self._added[told.room] = told.mark
+                else:
+                    self.private.setdefault(told.room, begin)
+                renamed[self.titles.get(told.room, told.label)] = told.label
+                self.titles[told.room] = told.label
+            else:
+                self.private.setdefault(told.room, begin)
+        self.pending = {renamed.get(label, label) for label in self.pending}
         self._met, self._first = True, False
+
+    def _removed(self, told: heard.Removed) -> None:
+        if told.room in self._gone:
+            self._gone.remove(told.room)
+            return
+        if told.room[0] == "+":
+            room = self._called(told.room)
+            self.private.pop(room, None)
+            self.inside.pop(room, None)
+            del self.titles[room]
+            return
+        following = self.following[told.room]
+        if told.room in self.session.positions():
+            self.left[told.room] = following.position or 0
+        self._off(told.room, following)
+
+    def _called(self, label: str) -> str:
+        """The id of a private room with members."""
+        (room,) = [room for room, title in self.titles.items() if title == label]
+        return room
 
     def listen(self) -> None:
         oldest = min((ticket.since for ticket in self.tickets.values()), default=self.network.clock)
@@ -466,17 +561,28 @@ class Client:
                     self._event(event.room, event.deletion, private=event.private)
                 case heard.Gap():
                     self._gap(event)
-                case heard.Missed() if event.room[0] != "@":
+                case heard.Acted():
+                    self._event(event.room, event.act, private=event.private)
+                case heard.Added():
+                    room = self._called(event.room)
+                    assert room not in self.private
+                    self.private[room] = self._added.pop(room)
+                case heard.Removed():
+                    self._removed(event)
+                case heard.Missed() if event.room[0] not in PRIVATE:
                     following = self.following[event.room]
                     assert following.position is not None
                     assert following.until is None
                     following.until = following.position + event.count  # what came before is heard by now
-                case heard.UpToDate() if event.room[0] != "@":
+                case heard.UpToDate() if event.room[0] not in PRIVATE:
                     following = self.following[event.room]
                     assert following.until is not None
                     assert following.position is not None
                     assert following.position >= following.until
                     following.until = None
+                case heard.Entered() if event.room[0] == "+":
+                    self.pending.discard(event.room)
+                    self.inside[self._called(event.room)] = _told(event.names, event.count)
                 case heard.Entered():
                     self.following[event.room].names = _told(event.names, event.count)
                 case heard.Presence():
@@ -485,14 +591,19 @@ class Client:
                     self._sent(event)
                 case heard.NotSent():
                     self._not_sent(event, oldest)
-                case heard.NotEntered() | heard.Ended():
+                case heard.NotEntered():
+                    assert isinstance(event.error, errors.NotAllowed)
+                    assert event.room not in self.following
+                    self.pending.discard(event.room)
+                case heard.Ended():
                     raise AssertionError(event)
         for following in self.following.values():  # that it is all is told at once
             assert following.until is None or following.position is None or following.position < following.until
 
-    def _event(self, label: str, event: Message | Edited | Deleted, *, private: bool) -> None:
+    def _event(self, label: str, event: Logged, *, private: bool) -> None:
         if private:
-            room = self.store.place(event)
+            room = self._called(label) if label[0] == "+" else self.store.place(event)
+            assert room in self.private or label[0] == "@"
             assert event.seq == self.private.get(room, 0) + 1
             self.private[room] = event.seq
         else:
@@ -527,9 +638,10 @@ class Client:
         assert set(there) <= set(tail.found)
 
     def _gap(self, gap: heard.Gap) -> None:
-        if gap.room.startswith("@"):
+        if gap.room[0] in PRIVATE:
             if gap.last is not None:
-                called = [name for name, private in self.session._rooms._private.items() if private.label == gap.room]
+                known = self.session._rooms._rooms.values()
+                called = [one.name for one in known if one.private and one.label == gap.room]
                 fit = [room for room in called if self.private.get(room, 0) + 1 == gap.first]
                 room = next(room for room in fit if self._lost(room, gap.first, gap.last))
                 self.private[room] = gap.last
@@ -550,19 +662,21 @@ class Client:
         return first <= last < self.store.inner.read(room, 0, 1, 1).first
 
     def _presence(self, told: heard.Presence) -> None:
-        following = self.following[told.room]
-        assert following.names is not None
+        names = self.inside[self._called(told.room)] if told.room[0] == "+" else self.following[told.room].names
+        assert names is not None
         gone = {*told.left, *told.lost, *(old for old, _ in told.renamed)}
         come = {*told.joined, *(new for _, new in told.renamed)}
-        assert gone <= following.names
-        assert not come & following.names
-        following.names = (following.names - gone) | come
+        assert gone <= names
+        assert not come & names
+        names -= gone
+        names |= come
 
     def _sent(self, sent: heard.Sent) -> None:
         ticket = self.tickets.pop(sent.ticket)
         event = self.store.log[sent.room][sent.seq]
         assert getattr(event, "text", None) == ticket.text
-        assert isinstance(event, Message) == (ticket.target is None)
+        assert isinstance(event, Acted) == bool(ticket.verb)
+        assert isinstance(event, Message) == (ticket.target is None and not ticket.verb)
         assert not ticket.target or getattr(event, "target", 0) == ticket.target
         assert self.store.authors[sent.room, sent.seq] == self.person
         key = (id(self.store.log), sent.room)
@@ -577,6 +691,7 @@ class Client:
             return
         assert (
             isinstance(told.error, errors.TooLong | errors.NoSuchPerson)
+            or ((ticket.verb or ticket.room[0] == "+") and isinstance(told.error, errors.NotAllowed))
             or (ticket.target is not None and isinstance(told.error, errors.NoSuchMessage | errors.NoSuchRoom))
             or (POISON in (ticket.text or "") and isinstance(told.error, errors.BadRequest))
         ), told
@@ -598,10 +713,18 @@ class Client:
             if following.names != set(hub.rooms.by_name[name].roster.names()):
                 return f"{name} has {hub.rooms.by_name[name].roster.names()}, not {following.names}"
         for kept in self.store.rooms():
-            mine = self.person in [member.person for member in kept.members]
+            if kept.room[0] != "@":
+                continue
+            members = self.store.members(kept.room, self.broker.people)
+            mine = self.person in ([member.person for member in kept.members] if members is None else members)
+            if not mine and (kept.room in self.private or kept.room in self.titles):
+                return f"{kept.room} is known still"
             if mine and self.private.get(kept.room, 0) != self.store.head(kept.room):
                 return f"{kept.room} at {self.private.get(kept.room)}, not {self.store.head(kept.room)}"
-        return None
+        for room, present in self.inside.items():
+            if present != set(hub.rooms.by_name[room].roster.names()):
+                return f"{room} has {hub.rooms.by_name[room].roster.names()}, not {present}"
+        return f"{self.pending} not answered, {self._gone} not told" if self.pending or self._gone else None
 
     def settled(self) -> None:
         """Nothing is to come any more: what must have been heard was."""

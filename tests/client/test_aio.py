@@ -348,6 +348,7 @@ def test_a_fault_beneath_is_told_to_who_waits(world: World, monkeypatch: pytest.
         with monkeypatch.context() as patch:
             patch.setattr(Link, "tick", fails)
             bob._turn()
+        assert not bob._descriptors  # else they would be found readable for ever
         for asked in (waiting, bob.ping()):
             with pytest.raises(OSError, match="too many open files"):
                 await asked
@@ -403,6 +404,36 @@ def test_who_left_the_loop_has_handled_it_when_the_next_is_asked_for(world: Worl
                 assert await texts(lobby, 1) == ["3"]
 
     run(main())
+
+
+def test_what_is_handled_after_the_end_is_not_kept(world: World, tmp_path: Path) -> None:
+    place = tmp_path / "place"
+
+    async def main() -> None:
+        async with zchat.aconnect(world.url, name="bob", person=BOB, resume=place) as bob:
+            messages = (await bob.join("lobby")).messages()
+            await bob.send("lobby", "hi")
+            assert (await anext(messages)).text == "hi"
+            bob._queues.clear()  # so that whatever is handled is kept at once
+        kept = place.read_bytes()
+        with pytest.raises(errors.Closed):
+            await anext(messages)
+        assert place.read_bytes() == kept
+
+    run(main())
+
+
+def test_a_program_that_never_waits_lets_others_have_their_turn(world: World) -> None:
+    async def main(alice: AsyncClient, bob: AsyncClient) -> None:
+        lobby = await bob.join("lobby")
+        for number in range(aio.IN_A_ROW + 1):
+            await bob.send("lobby", str(number))
+        turns: list[None] = []
+        asyncio.get_running_loop().call_soon(turns.append, None)
+        seen = [len(turns) async for _ in lobby.messages(timeout=0)]
+        assert (seen[0], seen[-1]) == (0, 1)
+
+    with_two(world, main)
 
 
 def test_what_is_handled_is_read(world: World) -> None:

@@ -27,6 +27,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from zchat.broker.rates import Limits, Rate
 from zchat.broker.settings import Settings
 from zchat.client.positions import HEAD, Begin
+from zchat.verbs import AUDIT
 
 RESERVE = 3
 
@@ -86,10 +87,11 @@ class Delivery(RuleBasedStateMachine):
         self.peers = count(1)
         self.token = tokens(1)
         self.texts = count(1)
-        self.broker = Broker(self.store(), self.settings, self.token)
+        ann, bob, looker = (self.token(16) for _ in range(3))
+        self.persons = [ann, ann, bob, looker]
+        self.broker = self.over(self.store())
         self.lives = [self.broker.store]
         self.kept: Callable[[], Life] | None = None
-        ann, bob, looker = (self.token(16) for _ in range(3))
         people: list[tuple[str | None, bytes]] = [("ann", ann), ("ann", ann), ("bob", bob), (None, looker)]
         self.clients = [
             Client(self, number, name, person, missed=number == 1) for number, (name, person) in enumerate(people)
@@ -97,6 +99,11 @@ class Delivery(RuleBasedStateMachine):
 
     def store(self) -> Life:
         return Memory.made(self.token)
+
+    def over(self, life: Life) -> Broker:
+        """A broker with that store."""
+        ann, _, bob, _ = self.persons
+        return Broker(life, self.settings, self.token, self.persons, {"ann": ann, "bob": bob, "rob": bob})
 
     @initialize(said=st.integers(0, 9), deleted=st.sets(st.integers(1, 9)), joined=st.dictionaries(who, begins))
     def begin(self, said: int, deleted: set[int], joined: dict[int, Begin]) -> None:
@@ -159,6 +166,44 @@ class Delivery(RuleBasedStateMachine):
     def mark(self, client: int) -> None:
         for room in ("lobby", "den"):
             self.clients[client].mark(room)
+
+    # Private rooms with members
+
+    @rule(client=speaker, whom=st.sampled_from(["ann", "bob", "rob"]), enters=st.booleans())
+    def make(self, client: int, whom: str, enters: bool) -> None:
+        """A room is made, and somebody is invited."""
+        self.clients[client].act("create", "+plans", "", f"text {next(self.texts)}")
+        self.clients[client].act("invite", "+plans", whom, f"text {next(self.texts)}")
+        if enters:
+            self.clients[client].enter("+plans")
+
+    @rule(
+        client=speaker,
+        verb=st.sampled_from(["invite", "invite", "kick", "ban", "unban", "op", "topic"]),
+        which=st.integers(0, 2),
+        whom=st.sampled_from(["ann", "bob", "rob"]),
+    )
+    def act(self, client: int, verb: str, which: int, whom: str) -> None:
+        one = self.clients[client]
+        one.act(verb, one.label(which), "" if verb == "topic" else whom, f"text {next(self.texts)}")
+
+    @rule(client=speaker, whom=st.sampled_from(["ann", "bob", "rob"]))
+    def send_out(self, client: int, whom: str) -> None:
+        """Somebody is sent out of a public room."""
+        self.clients[client].act("kick", "den", whom, f"text {next(self.texts)}")
+
+    @rule(client=speaker, which=st.integers(0, 2), times=st.integers(1, 5))
+    def tell(self, client: int, which: int, times: int) -> None:
+        one = self.clients[client]
+        self.send(client, one.label(which), times)
+
+    @rule(client=who, which=st.integers(0, 2))
+    def enter(self, client: int, which: int) -> None:
+        self.clients[client].enter(self.clients[client].label(which))
+
+    @rule(client=speaker, which=st.integers(0, 2))
+    def give_up(self, client: int, which: int) -> None:
+        self.clients[client].give_up(self.clients[client].label(which))
 
     @rule(name=st.sampled_from(["bob", "rob"]))
     def nick(self, name: str) -> None:
@@ -244,7 +289,7 @@ class Delivery(RuleBasedStateMachine):
         else:
             life = life.emptied() if what == "empty" else life.reopened()
         self.lives.append(life)
-        self.broker = Broker(life, self.settings, self.token)
+        self.broker = self.over(life)
         for client in self.clients:
             client.snap(received, 0)
             client.snap_sub(received, 0)
@@ -289,10 +334,13 @@ class Delivery(RuleBasedStateMachine):
             client.settled()
         assert not self.broker.store.read_wrong()
         for life in self.lives:
-            texts = Counter(event.text for log in life.log.values() for event in log.values() if hasattr(event, "text"))
+            logs = [log for room, log in life.log.items() if room != AUDIT]
+            texts = Counter(getattr(event, "text", "") for log in logs for event in log.values())
+            del texts[""]
             assert all(times == 1 for times in texts.values())
         for name, room in self.broker.hub.rooms.by_name.items():
             there = {c.session.name for c in self.clients if name in c.following and not c.following[name].quiet}
+            there |= {c.session.name for c in self.clients if name in c.inside}
             assert set(room.roster.names()) == there - {None}
 
 

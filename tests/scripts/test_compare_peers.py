@@ -183,6 +183,17 @@ def test_growth_is_told_beside_the_smallest_of_the_same_kind(tmp_path: Path) -> 
     assert list(ratios) == list(cost)
 
 
+def test_a_private_room_is_told_beside_a_public_one(tmp_path: Path) -> None:
+    found = measured(tmp_path, "--workload", "W10", "--peers", "threads")
+    assert len(found) == 2
+    for one in found:
+        assert list(one["rounds"]) == ["public", "private", "public CURVE", "private CURVE"]
+        for of, beside in (("public", "private"), ("public CURVE", "private CURVE")):
+            (base,), (other,) = one["rounds"][of], one["rounds"][beside]
+            assert base["ratio"] == 1
+            assert other["ratio"] * base["cpu_us_per_delivery"] == pytest.approx(other["cpu_us_per_delivery"])
+
+
 def test_what_encrypts_has_fewer_rounds_unless_more_are_asked_for() -> None:
     [case] = cases.cases(["W2"], cases.Field(["redis"]), workloads.SMOKE, None)
     case = replace(case, run=lambda _variant: {"p50_us": 1.0})

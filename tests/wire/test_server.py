@@ -28,6 +28,7 @@ from zchat.messages import (
     Heartbeat,
     Hello,
     Join,
+    Message,
     Notice,
     Page,
     People,
@@ -101,6 +102,27 @@ def test_a_private_message_never_goes_over_pub(wires: Wires, broker: Broker) -> 
     assert {room for room, _ in eve.published} == {"lobby"}
     assert "psst" not in str(eve.published)
     eventually(lambda: broker.heard == [("lobby", "done")] or None, "the console shows what was said")
+
+
+def test_all_members_of_a_private_room_hear_the_same_and_nobody_else(wires: Wires, broker: Broker) -> None:
+    members = [wires.client(broker, name) for name in ("ann", "bob", "cid")]
+    eve = wires.client(broker, "eve")
+    ann = members[0]
+    for act in (Act(1, "create", "+den"), Act(2, "invite", "+den", "bob"), Act(3, "invite", "+den", "cid")):
+        ann.asks(act)
+        assert ann.hears(Ack).n == act.n
+    texts = [f"{n} {'x' * 2000}" for n in range(60)]  # more than fits a frame
+    ann.asks(*(Send(4 + n, "+den", text) for n, text in enumerate(texts)))
+    for member in members:
+        heard: list[str] = []
+        while len(heard) < len(texts):
+            heard += [event.text for event in member.hears(Private).events if isinstance(event, Message)]
+        assert heard == texts
+    ann.asks(Send(64, "lobby", "done"))
+    eve.reads("done")
+    assert {room for room, _ in eve.published} == {"lobby"}
+    eve.asks(Ping(9))
+    assert eve.hears(object) == Pong(9)
 
 
 def test_many_answers_come_in_order_and_in_frames_that_fit(wires: Wires, broker: Broker) -> None:

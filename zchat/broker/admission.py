@@ -148,8 +148,8 @@ class Admission:
         """For whom a person answers."""
         return [one.person for one in self._accounts.values() if one.answers == person and not one.revoked]
 
-    def add_bot(self, person: bytes, key: bytes) -> bytes:
-        """A key may come in as a bot for which a person answers.
+    def may_add_bot(self, person: bytes, key: bytes) -> bytes:
+        """Whether a key may come in as a bot for which a person answers.
 
         Returns:
             The bot.
@@ -169,9 +169,12 @@ class Admission:
         if len(self.bots(person)) >= self._turn.settings.max_bots_person:
             raise errors.LimitReached("as many bots as one person may answer for: revoke one")
         self._room_for_account()
+        return bot
+
+    def add_bot(self, person: bytes, bot: bytes, key: bytes) -> None:
+        """The key comes in as that bot from now on; see `may_add_bot`."""
         self._keep(Account(bot, MEMBER, 0, person))
         self._keep(Device(key, bot))
-        return bot
 
     def has_account(self, person: bytes) -> bool:
         """Whether a person was let in by a link, and may come in still."""

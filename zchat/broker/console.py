@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from zchat import errors, verbs
+from zchat import errors, grammar, verbs
 from zchat.broker.inputs import Announce, Input, Ordered, Shutdown
 
 LINE = 16 * 1024
@@ -77,9 +77,9 @@ class Console:
 
     def _order(self, text: str) -> Input | None:
         try:
-            verb, given = verbs.typed(text, verbs.CONSOLE)
+            verb, given = grammar.typed(text, verbs.CONSOLE)
             if verb.name == "help":
-                self.tell([*verbs.guide(verbs.CONSOLE, given.text), "anything else is said to everybody; exit stops"])
+                self.tell([*grammar.guide(verbs.CONSOLE, given.text), "anything else is said to everybody; exit stops"])
             elif verb.name == "audit":
                 self.tell(self.audit())
             else:

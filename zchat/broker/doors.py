@@ -112,7 +112,10 @@ class Doors:
 
     def guarded(self, room: str) -> bool:
         """Whether somebody may not be free to speak in a room."""
-        return room in self._sanctions or EVERYWHERE in self._sanctions or room in self._terms
+        if room in self._sanctions or EVERYWHERE in self._sanctions:
+            return True
+        terms = self._terms.get(room)
+        return terms is not None and (terms.readonly or terms.slow > 0)
 
     def terms(self, room: str) -> Terms:
         """How things are in a room."""
@@ -131,10 +134,18 @@ class Doors:
         left = self._spoke.get((room, person), -float(slow)) + slow - clock
         if left > 0:
             return left
+        before = self._spoke.pop((room, person), None)
         if len(self._spoke) >= self._turn.settings.max_names:
-            self._spoke = {key: at for key, at in self._spoke.items() if at + self.terms(key[0]).slow > clock}
+            del self._spoke[next(iter(self._spoke))]  # who spoke longest ago
         self._spoke[room, person] = clock
+        self._turn.if_lost(lambda: self._unspoken(room, person, before))
         return 0.0
+
+    def _unspoken(self, room: str, person: bytes, before: float | None) -> None:
+        if before is None:
+            self._spoke.pop((room, person), None)
+        else:
+            self._spoke[room, person] = before
 
     # Blocks ---------------------------------------------------------------------------------------------------------
 

@@ -61,6 +61,7 @@ class Effects:
     Attributes:
         published: by room.
         replies: by peer, in order.
+        told: events of private rooms in these, each as often as it goes to somebody.
         lookups: what is to be looked up and sent.
         cuts: peers whose connection is to be cut.
         shut: keys of which every connection to the PUB port is to be cut.
@@ -73,6 +74,7 @@ class Effects:
 
     published: dict[str, Publication] = field(default_factory=dict)
     replies: dict[bytes, list[Reply]] = field(default_factory=dict)
+    told: int = 0
     lookups: list[Lookup] = field(default_factory=list)
     cuts: list[bytes] = field(default_factory=list)
     shut: list[bytes] = field(default_factory=list)

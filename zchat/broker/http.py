@@ -6,8 +6,6 @@ What is open here is bounded in number, size and time; nobody is waited for.
 
 from __future__ import annotations
 
-import errno
-import logging
 import os
 import platform
 import shutil
@@ -41,10 +39,6 @@ PIECE = 4096
 
 UNREAD = 64 * 1024
 """Bytes that may still come after the answer."""
-
-_NO_ROOM = {errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
-
-log = logging.getLogger("zchat.broker")
 
 
 class Watched(Protocol):
@@ -136,10 +130,8 @@ class Monitor:
                 made, _ = self._listener.accept()
             except (BlockingIOError, ConnectionAbortedError, InterruptedError):
                 break
-            except OSError as error:
-                if error.errno not in _NO_ROOM:
-                    raise
-                # It would be told of again and again: the next look tries anew.
+            except OSError:
+                # No descriptor is left, most likely. It would be told of again and again: the next look tries anew.
                 self._accepting = False
                 self._broker.unwatch(self._listener.fileno())
                 break

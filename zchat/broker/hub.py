@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Sequence
+from functools import partial
 from itertools import groupby, zip_longest
 
 from zchat import codec, errors
@@ -369,9 +370,14 @@ class Hub:
 
     def let_out(self, person: bytes, keys: Container[bytes], why: str = LET_OUT_SAYS) -> None:
         """Ends all sessions of a person, and those of keys, who may not be here any more."""
+        persons = {person, *self.bots(person)}
         for session in self.sessions.all():
-            if session.person == person or session.key in keys:
+            if session.person in persons or session.key in keys:
                 self._let_out(session, why)
+
+    def bots(self, person: bytes) -> list[bytes]:
+        """The bots for which a person answers."""
+        return self.admission.bots(person) if person and self.admission is not None else []
 
     def _let_out(self, session: Session, why: str = LET_OUT_SAYS) -> None:
         if session.peer is not None:
@@ -415,6 +421,7 @@ class Hub:
             if room.pair and not readers:
                 room.waiting[person] = room.waiting.get(person, 0) + len(kept.events)
             if readers:
+                self.turn.effects.told += len(readers) * len(kept.events)
                 label = self.label(room, person)
                 if label not in told:
                     told[label] = [codec.encoded_reply(Private(room.name, label, events)) for events in parts]
@@ -449,14 +456,23 @@ class Hub:
 
     # What takes long ------------------------------------------------------------------------------------------------
 
-    def later(self, session: Session, cost: int, answer: Callable[[], None]) -> None:
+    def later(self, session: Session, q: int, cost: int, answer: Callable[[], None]) -> None:
         """Has a request answered after a commit, as soon as the turn's budget allows: what takes long waits its turn.
 
         Args:
+            q: the number of the request.
             cost: how many events or names are looked at.
+            answer: may raise any `errors.Refusal`: what was allowed when it was asked for may not be any more.
         """
         session.pending += 1
-        self._jobs.append((session, session.peer, cost, answer))
+        self._jobs.append((session, session.peer, cost, partial(self.answer, session, q, answer)))
+
+    def answer(self, session: Session, q: int, answer: Callable[[], None]) -> None:
+        """Answers a request, if it is not refused by now."""
+        try:
+            answer()
+        except errors.Refusal as problem:
+            self.turn.fail(session.peer, q, problem)
 
     def _release_jobs(self) -> None:
         budget = self.settings.work_budget

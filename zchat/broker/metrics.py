@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from zchat.broker.effects import Effects
 from zchat.errors import BY_CODE
-from zchat.messages import Failed, Found, Page, Private, Refused, Reply, Welcome
+from zchat.messages import Failed, Found, Page, Refused, Reply, Welcome
 from zchat.store.base import Kept, Outcome
 
 BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
@@ -77,7 +77,7 @@ class Counts:
 
     def told(self, effects: Effects) -> None:
         """All that a turn leads to was sent."""
-        deliveries = 0
+        deliveries = effects.told
         for publication in effects.published.values():
             deliveries += publication.followers * len(publication.events)
         self.deliveries += deliveries
@@ -90,8 +90,6 @@ class Counts:
         match item:
             case Failed() | Refused():
                 self.refusals[item.code] = self.refusals.get(item.code, 0) + 1
-            case Private():
-                self.deliveries += len(item.events)
             case Page():
                 self.pages += 1
                 self.reread += len(item.events)
@@ -101,7 +99,7 @@ class Counts:
                 self.hellos += 1
 
 
-_COUNTED = frozenset((Failed, Refused, Private, Page, Found, Welcome))
+_COUNTED = frozenset((Failed, Refused, Page, Found, Welcome))
 """All but what there is very much of."""
 
 

@@ -30,7 +30,7 @@ class Port:
         self.open: set[int] = set()
         self._settings = settings
         self._strangers = Strangers(settings.max_strangers, known, random.randrange)
-        self._over: set[int] = set()  # those that were over at the last look
+        self._over: set[int] = set()  # those that were over at the last look, and did not end since
         self._look_at = 0.0
 
     def go_by(self, settings: Settings) -> None:
@@ -45,6 +45,7 @@ class Port:
 
     def accepted(self, fd: int, clock: float) -> None:
         """A connection began."""
+        self._over.discard(fd)
         self.open.add(fd)
         self.stranger(fd, clock + self._settings.hello_wait)
 
@@ -54,6 +55,7 @@ class Port:
 
     def ended(self, fd: int) -> None:
         """A connection ended."""
+        self._over.discard(fd)
         self.open.discard(fd)
         self._strangers.ended(fd)
 

@@ -44,20 +44,24 @@ class Rights:
 
     def rank(self, person: bytes, room: Room) -> Rank:
         """What somebody is in a room."""
-        if room.private and not self._belongs(person, room):
-            return self.staff(person) if room.name == AUDIT else Rank.OUTSIDER
+        if room.name == AUDIT:
+            return self.staff(person)
+        if room.private and not self._rooms.belongs(person, room):
+            return Rank.OUTSIDER
         rank = self.staff(person)
         if rank >= Rank.STAFF and not room.private:
             return rank
-        if self._doors.sanctioned(room.name, person, BAN) is not None:
+        if self.sanctioned(room.name, person, BAN) is not None:
             return Rank.OUTSIDER
         if room.founder == person:
             return Rank.FOUNDER
         return Rank.MODERATOR if self._doors.role(room.name, person) == MODERATOR else Rank.MEMBER
 
-    def _belongs(self, person: bytes, room: Room) -> bool:
-        """Whether a private room is a person's: who is sent out is in it no longer, from the very same turn on."""
-        return person in room.members and bool(room.pair or self._doors.role(room.name, person))
+    def sanctioned(self, room: str, person: bytes, verb: str) -> Sanction | None:
+        """How somebody is banned, or muted, in a room; a bot is no freer than who answers for it."""
+        found = self._doors.sanctioned(room, person, verb)
+        answers = self._admission.answers(person) if found is None and self._admission is not None else b""
+        return self._doors.sanctioned(room, answers, verb) if answers else found
 
     def check(self, verb: Verb, mine: Rank, theirs: Rank | None = None) -> None:
         """Whether somebody may do something, maybe to somebody else.
@@ -102,7 +106,7 @@ class Rights:
         Raises:
             errors.Banned: not for now.
         """
-        ban = self._doors.sanctioned(room, person, BAN)
+        ban = self.sanctioned(room, person, BAN)
         if ban is not None:
             raise errors.Banned(_told("banned from this room", ban))
 
@@ -112,7 +116,7 @@ class Rights:
         Raises:
             errors.NotAdmitted: the broker's staff banned that one.
         """
-        ban = self._doors.sanctioned(EVERYWHERE, person, BAN)
+        ban = self.sanctioned(EVERYWHERE, person, BAN)
         if ban is not None and self.staff(person) < Rank.OWNER:
             raise errors.NotAdmitted(_told("banned here", ban))
 
@@ -131,7 +135,7 @@ class Rights:
             self.check_ban(room.name, person)
             raise errors.NoSuchRoom
         for where in (room.name, EVERYWHERE):
-            mute = doors.sanctioned(where, person, MUTE)
+            mute = self.sanctioned(where, person, MUTE)
             if mute is not None and self.staff(person) < Rank.STAFF:
                 raise errors.Muted(_told("muted", mute))
         if rank >= Rank.MODERATOR:

@@ -18,6 +18,7 @@ from zchat.broker.roster import Roster
 from zchat.broker.turn import Turn
 from zchat.messages import LOBBY, Head, Presence
 from zchat.store.base import Kept, Member, NewRoom, RoomRecord, is_private
+from zchat.verbs import AUDIT
 
 if TYPE_CHECKING:
     from zchat.broker.sessions import Session
@@ -136,6 +137,7 @@ class Rooms:
         self.everybody = Roster()
         self.presences: list[tuple[Room, Presence]] = []
         self._private: dict[bytes, dict[str, Room]] = {}
+        self._expected: dict[bytes, dict[str, Room]] = {}  # what is a person's once the turn is kept
         for room in self.by_name.values():
             self._note_members(room)
         belongs = [one for room in self.by_name.values() if room.title for one in doors.members(room.name).values()]
@@ -167,7 +169,8 @@ class Rooms:
         """
         room = self.by_name.get(name)
         if room is None:
-            if len(self.by_name) >= self._turn.settings.max_rooms:
+            # There is always a place for what is logged.
+            if len(self.by_name) >= self._turn.settings.max_rooms and name != AUDIT:
                 raise errors.LimitReached("there are as many rooms as the broker allows: use one that is there")
             if founder:
                 if self._founded[founder] >= self._turn.settings.max_rooms_person:
@@ -207,7 +210,8 @@ class Rooms:
         Raises:
             errors.LimitReached: there are too many.
         """
-        if len(self._private.get(person, ())) >= self._turn.settings.max_private_rooms:
+        coming = len(self._expected.get(person, ()))
+        if len(self._private.get(person, ())) + coming >= self._turn.settings.max_private_rooms:
             raise errors.LimitReached("too many private conversations")
 
     def of_two(self, one: bytes, other: bytes) -> Room | None:
@@ -239,14 +243,19 @@ class Rooms:
         if wanted.startswith(names.PRIVATE):
             label = names.private_room(wanted)
             mine = self._private.get(person, {}).values()
-            room = next((one for one in mine if label in (one.members[person], _precise(one))), None)
+            room = next((one for one in mine if one.members[person] == label), None)
+            room = room or next((one for one in mine if _precise(one) == label), None)
         elif is_private(wanted):
             room = self._private.get(person, {}).get(wanted) or self._private_with(person, wanted[1:])
         else:
             room = self.by_name.get(self.canonical(wanted))
-        if room is None:
+        if room is None or (room.title and not self.belongs(person, room)):
             raise errors.NoSuchRoom
         return room
+
+    def belongs(self, person: bytes, room: Room) -> bool:
+        """Whether a private room is a person's, also by what is planned in this turn."""
+        return person in room.members and (bool(room.pair) or bool(self._doors.role(room.name, person)))
 
     def _private_with(self, person: bytes, name: str) -> Room | None:
         try:
@@ -280,12 +289,29 @@ class Rooms:
         for room in self.private(person):
             room.waiting.pop(person, None)
 
+    def expect(self, room: Room, person: bytes) -> None:
+        """A private room is to be a person's once the turn is kept: it is not refused then."""
+        self._expected.setdefault(person, {})[room.name] = room
+        self._turn.if_lost(lambda: self._not_expected(room, person))
+
+    def _not_expected(self, room: Room, person: bytes) -> None:
+        coming = self._expected.get(person, {})
+        coming.pop(room.name, None)
+        if not coming:
+            self._expected.pop(person, None)
+
+    def titled(self, person: bytes, title: str) -> bool:
+        """Whether a person has a private room of that name, or is about to."""
+        rooms = (*self._private.get(person, {}).values(), *self._expected.get(person, {}).values())
+        return any(room.title == title for room in rooms)
+
     def _note_members(self, room: Room) -> None:
         for person in room.members:
             self._private.setdefault(person, {})[room.name] = room
 
     def admit(self, room: Room, person: bytes) -> None:
         """A private room is a person's from now on. Of two with the same name the newer is called more precisely."""
+        self._not_expected(room, person)
         mine = self._private.setdefault(person, {})
         taken = any(one.members[person] == room.title for one in mine.values() if one is not room)
         room.members[person] = _precise(room) if taken else room.title
@@ -342,6 +368,11 @@ class Rooms:
             self._founded[room.founder] -= 1
             if not self._founded[room.founder]:
                 del self._founded[room.founder]
+
+    def unmake(self, room: Room) -> None:
+        """A room's making could not be kept: it is not there, unless somebody is in it by now."""
+        if not (room.followers or room.kept):
+            self.forget(room)
 
     def rename(self, session: Session, name: str) -> None:
         """A session that has a name goes by another one, which is its own already."""

@@ -50,6 +50,9 @@ TOPIC = 80
 as much memory.
 """
 
+SHARED = 1024
+"""Bytes from which on it is less work to have a frame kept once for all to whom it goes than to copy it for each."""
+
 LOOK = 0.25
 """Seconds between two looks at connections which nobody vouches for, and at what came without having been shown."""
 
@@ -94,9 +97,9 @@ class Server:
         entrance: Entrance | None = None,
         console: Callable[[list[str]], None] | None = None,
     ) -> None:
-        door, records = None if entrance is None else entrance.door, store.records()
+        door = None if entrance is None else entrance.door
         fresh = tuple if entrance is None else entrance.take
-        self.hub = Hub(settings, store.rooms(), store.names(), secrets.token_bytes, door, records, fresh)
+        self.hub = Hub(settings, store.rooms(), store.names(), secrets.token_bytes, door, store.records(), fresh)
         self.counts = Counts()
         self._store = store
         self._storing, self._probe_at = True, 0.0
@@ -236,7 +239,7 @@ class Server:
                 # It writes, and changes nothing: there is no such name. Else it would not show before the next message.
                 self._store.commit(Work(freed=[""]))
                 self._storing = True
-            except errors.StoreUnavailable:
+            except (errors.StoreUnavailable, errors.StoreRejected):
                 pass
         return "" if self._storing else "the store cannot be written: see to the disk"
 
@@ -555,14 +558,17 @@ class Server:
             self._pace.told(times, time.monotonic())
         for lookup in effects.lookups:
             effects.reply(lookup.peer, self._look_up(lookup))
-        alike: dict[int, list[bytes]] = {}  # what goes to many is put into frames once
+        alike: dict[
+            int | tuple[int, ...], Sequence[bytes | zmq.Frame]
+        ] = {}  # what goes to many is put into frames once
         for peer, items in effects.replies.items():
-            frames = alike.get(id(items[0]), []) if len(items) == 1 else []
-            if not frames:
-                frames = codec.encode_replies(stamp, items)
-                if len(items) == 1:
-                    alike[id(items[0])] = frames
-            self._send(peer, frames)
+            same = id(items[0]) if len(items) == 1 else tuple(map(id, items))
+            told = alike.get(same)
+            if told is None:
+                told = alike[same] = codec.encode_replies(stamp, items)
+            elif type(told[0]) is bytes:
+                told = alike[same] = [shared(frame) for frame in told]
+            self._send(peer, told)
         self.counts.told(effects)
         for line in effects.log:
             address = self._connections.address(line.peer)
@@ -595,14 +601,14 @@ class Server:
         except errors.StoreUnavailable:
             return Failed(lookup.q, errors.Unavailable.code, errors.Unavailable.says)
 
-    def _send(self, peer: bytes, frames: list[bytes]) -> None:
+    def _send(self, peer: bytes, frames: Sequence[bytes | zmq.Frame]) -> None:
         if self._connections.is_cut(peer):
             return
         router = self._sockets.router
         try:
             for frame in frames:
                 router.send(peer, _MORE)
-                router.send(frame, _NOBLOCK)
+                router.send(frame, _NOBLOCK, type(frame) is bytes)
         except zmq.Again:
             # It takes nothing in. Its session stays: it comes back and asks for what it missed.
             log.warning("cut %s: it does not read", self._connections.address(peer))
@@ -611,6 +617,11 @@ class Server:
             if error.errno != errno.EHOSTUNREACH:
                 raise
             self._connections.unreachable(peer)
+
+
+def shared(frame: bytes | zmq.Frame) -> bytes | zmq.Frame:
+    """A frame that goes to several: libzmq keeps one of some length once for all, else each time anew."""
+    return zmq.Frame(frame, copy=True) if type(frame) is bytes and len(frame) > SHARED else frame
 
 
 def _quotas(settings: Settings) -> Quotas:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import select
 import struct
 import sys
@@ -26,6 +27,9 @@ RETRY = 0.25
 
 RENEWAL = 0.5
 """Seconds for which a port that was let go of is waited for at once."""
+
+SPARE = 16
+"""Descriptors that must be free for that."""
 
 SUBSCRIPTION = 1024
 """Bytes of a frame to the PUB port at most: a topic has some 260."""
@@ -75,8 +79,9 @@ class Sockets:
         deadline = time.monotonic() + RENEWAL
         while self._requests and time.monotonic() < deadline:
             try:
+                _spare_descriptors()
                 self.router.bind(self._requests)
-            except zmq.ZMQError:
+            except (OSError, zmq.ZMQError):
                 select.select([], [], [], 0.001)  # the I/O thread is about to close it
             else:
                 self._requests = ""
@@ -241,6 +246,17 @@ def _xpub(ctx: zmq.Context[zmq.Socket[bytes]], secret: bytes | None) -> zmq.Sock
     xpub.sndhwm = 4096  # twice the rooms a client may follow, all of which may speak in one turn
     xpub.xpub_verbose = True  # for the fence: a half-open old connection must not hide a new subscription
     return xpub
+
+
+def _spare_descriptors() -> None:
+    """Makes sure that there are some: without one, libzmq ends the process when it is told to bind.
+
+    Raises:
+        OSError: there are none.
+    """
+    with ExitStack() as undo:
+        for _ in range(SPARE):
+            undo.callback(os.close, os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
 
 
 def _monitor(ctx: zmq.Context[zmq.Socket[bytes]], watched: zmq.Socket[bytes]) -> zmq.Socket[bytes]:

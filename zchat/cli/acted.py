@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from zchat import verbs
+from zchat import grammar, verbs
 from zchat.cli import output
 from zchat.client import events as heard
 from zchat.messages import Acted, RoomState
@@ -16,7 +16,7 @@ def phrase(act: Acted) -> str:
     """Who did what to whom, for how long and why: `alice banned bob for 1 h: spam`."""
     who = printable(act.name)
     whom, text, target = printable(act.whom), printable(act.text), f"#{act.target}"
-    span = f" for {verbs.span(act.seconds)}" if act.seconds else ""
+    span = f" for {grammar.span(act.seconds)}" if act.seconds else ""
     why = f": {text}" if text else ""
     match act.verb:
         case "create":
@@ -87,7 +87,7 @@ def removed_line(event: heard.Removed) -> str:
     if event.verb == "leave":
         return f"you left {room}"
     by = f" by {printable(event.name)}" if event.name else ""
-    span = f" for {verbs.span(event.seconds)}" if event.seconds else ""
+    span = f" for {grammar.span(event.seconds)}" if event.seconds else ""
     why = f": {printable(event.text)}" if event.text else ""
     return f"you were {_PAST.get(event.verb, 'removed')} from {room}{by}{span}{why}"
 
@@ -109,7 +109,7 @@ def about_lines(state: RoomState) -> list[str]:
     if state.readonly:
         lines.append("only moderators speak here")
     if state.slow:
-        lines.append(f"{verbs.span(state.slow)} between two messages of one person")
+        lines.append(f"{grammar.span(state.slow)} between two messages of one person")
     if state.pins:
         lines.append(f"pinned: {', '.join(f'#{seq}' for seq in state.pins)}")
     return lines

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from zchat import verbs
+from zchat import grammar, verbs
 from zchat.cli.options import Identity, Json, Name, Patience, Url, visitor
 from zchat.verbs import Kind, Rank, Verb
 
@@ -66,7 +66,7 @@ def _order(verb: Verb) -> Callable[..., None]:
 
         # Through the same door as what is typed elsewhere, so that the same is right and wrong.
         options = ["--for", span] if span is not None else []
-        given = verbs.parse(verb, " ".join([whom, *options, *(words or [])]), before="zchat admin ")
+        given = grammar.parse(verb, " ".join([whom, *options, *(words or [])]), before="zchat admin ")
         with visitor(url, connect_timeout, identity, name=name) as client:
             asked = partial(Admin, verb=verb.name, name=given.name, seconds=given.seconds, text=given.text)
             client.ask(asked, Done)

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from zchat import errors, messages, names, verbs
+from zchat import errors, grammar, messages, names, verbs
 from zchat.cli import acted, output, words
 from zchat.client import events as heard
 from zchat.text import printable
@@ -136,7 +136,7 @@ class Chat:
 
     def _command(self, text: str) -> None:
         try:
-            verb, given = verbs.typed(text, verbs.WORDS)
+            verb, given = grammar.typed(text, verbs.WORDS)
             words.HANDLERS[verb.name](self, given)
         except errors.Refusal as error:
             self.fail(error)

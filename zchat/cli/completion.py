@@ -227,7 +227,7 @@ NEW = {"keys new", "context add"}
 def _source(found: Any, context: Any) -> _Source | None:
     """What knows the words that a parameter may be: the metavar says what it is, for all commands alike."""
     words = _metavar(found)
-    if not words or words - {"ROOM", "NAME", "LINK", "ID", "KEY", "CONTEXT"}:
+    if not words or words - {"ROOM", "NAME", "LINK", "ID", "KEY", "CONTEXT", "VERB"}:
         return None
     if found.name == "identity":
         return _identities
@@ -237,6 +237,8 @@ def _source(found: Any, context: Any) -> _Source | None:
         return _rooms
     if words == {"KEY"}:
         return _keys
+    if words == {"VERB"}:
+        return _verbs
     if "NAME" in words and not (
         found.param_type_name == "argument" and any(context.command_path.endswith(new) for new in NEW)
     ):
@@ -254,6 +256,12 @@ def _contexts(context: typer.Context, current: str) -> Iterable[str]:
     from zchat.cli.stored import contexts
 
     return contexts().all
+
+
+def _verbs(context: typer.Context, current: str) -> Iterable[str]:
+    from zchat.verbs import ACTS
+
+    return ACTS
 
 
 def _keys(context: typer.Context, current: str) -> Iterable[str]:

@@ -11,7 +11,8 @@ from zchat.cli.options import Identity, Json, Name, Patience, Url, login_name, v
 
 if TYPE_CHECKING:
     from zchat.client.sync import Client
-    from zchat.verbs import Given, Verb
+    from zchat.grammar import Given
+    from zchat.verbs import Verb
 
 SETTINGS = {"ignore_unknown_options": True}
 """Options of the verbs are theirs to read."""
@@ -35,15 +36,15 @@ def command(
     unreact, with the same words as in a chat: zchat do lobby ban bob --for 1h spam. How things are print topic without
     words, and bans.
     """
-    from zchat import verbs
+    from zchat import grammar, verbs
 
     known = {**verbs.ACTS, "bans": verbs.LISTS["bans"]}
-    row = verbs.find(verb, known, before="")
+    row = grammar.find(verb, known, before="")
     rest = " ".join(words or [])
     before = f"zchat do {room} "
     if row.name == "create":  # makes the room that is named first
         rest, before = f"{room} {rest}", "zchat do … "
-    given = verbs.parse(row, rest, before=before)
+    given = grammar.parse(row, rest, before=before)
     with visitor(url, connect_timeout, identity, name=name or login_name()) as client:
         _run(client, room, row, given, json=json)
 
@@ -52,8 +53,8 @@ def _run(client: Client, room: str, row: Verb, given: Given, *, json: bool) -> N
     from zchat.cli import acted, rows
     from zchat.cli.doors import made
     from zchat.cli.output import out
+    from zchat.grammar import Given
     from zchat.messages import About, RoomState
-    from zchat.verbs import Given
 
     if row.name == "bans":
         rows.show(client, "bans", room, json=json)

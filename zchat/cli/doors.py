@@ -7,14 +7,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from zchat import messages, names, verbs
+from zchat import grammar, messages, names, verbs
 from zchat.cli import acted, output, rows
 from zchat.text import printable
 
 if TYPE_CHECKING:
     from zchat.cli.chat import Chat
     from zchat.client.sync import Client
-    from zchat.verbs import Given
+    from zchat.grammar import Given
 
 PINS = 20
 """Pinned messages that /pins shows."""
@@ -53,10 +53,10 @@ def _create(chat: Chat, given: Given) -> None:
 
     def enter() -> None:
         if given.topic:
-            do(chat, "topic", room, verbs.Given(text=given.topic))
+            do(chat, "topic", room, grammar.Given(text=given.topic))
         chat.enter(room)
 
-    do(chat, "create", room, verbs.Given(), enter)
+    do(chat, "create", room, grammar.Given(), enter)
 
 
 def made(given: Given) -> str:

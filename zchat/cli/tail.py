@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from zchat.cli.exits import NOT_ALLOWED, OK, TIMED_OUT
-from zchat.cli.options import Identity, Json, Patience, Resume, Url, visitor
+from zchat.cli.options import Identity, Json, Name, Patience, Resume, Url, known_person, visitor
 
 
 def command(
@@ -26,13 +26,15 @@ def command(
         bool, typer.Option("--until-end", help="End once everything is told that there was at the beginning.")
     ] = False,
     resume: Resume = None,
+    name: Name = None,
     url: Url = None,
     identity: Identity = None,
     connect_timeout: Patience = 5.0,
 ) -> int:
     """Prints what is said in rooms, from now on. With --timeout: 0 if the count was met or none was asked, else 5.
 
-    Ends with 4 when you were sent out of all of them.
+    Ends with 4 when you were sent out of all of them. Who looks into private rooms, +ROOM, is --name, ZCHAT_NAME, or
+    your login name.
     """
     from zchat.cli.output import say
     from zchat.cli.times import parse
@@ -41,10 +43,12 @@ def command(
 
     private = next((room for room in rooms if room.startswith("@")), None)
     if private is not None:
-        raise BadOption(f"tail follows public rooms: `zchat history {private}` shows a private one, `zchat join` both")
+        raise BadOption(f"tail follows rooms: `zchat history {private}` shows what is between two, `zchat join` both")
     moment = None if since is None else parse(since)
     deadline = None if timeout is None else time.monotonic() + timeout
-    with visitor(url, connect_timeout, identity, resume=resume) as client:
+    inside = any(room.startswith("+") for room in rooms)
+    person = known_person(name, url) if inside else None  # of the others nobody need know who looks
+    with visitor(url, connect_timeout, identity, person=person, resume=resume) as client:
         followed = {
             client.join(room, quiet=True, after=None if moment is None else client.before(room, moment)).name
             for room in rooms

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
-from zchat import errors, messages, verbs
+from zchat import errors, grammar, messages, verbs
 from zchat.cli import doors, output
 from zchat.cli.output import label
 from zchat.client.questions import link_text
@@ -15,7 +15,7 @@ from zchat.text import printable
 
 if TYPE_CHECKING:
     from zchat.cli.chat import Chat
-    from zchat.verbs import Given
+    from zchat.grammar import Given
 
 AROUND = 20
 """Messages that /history shows."""
@@ -26,7 +26,7 @@ MODERATING = "mod"
 
 def _help(chat: Chat, given: Given) -> None:
     moderating = given.text == MODERATING
-    for line in verbs.guide(verbs.WORDS, "" if moderating else given.text, moderating=moderating):
+    for line in grammar.guide(verbs.WORDS, "" if moderating else given.text, moderating=moderating):
         chat.note(line)
     if not given.text:
         chat.note(f"{f'/help {MODERATING}':<30} what moderators do")

@@ -300,6 +300,7 @@ class AsyncClient(Talk[AsyncRoom]):
                 self._watch()  # at once: others may be given the descriptors of sockets that were closed
         except Exception as error:  # nobody else would hear of it
             self._failure = error
+            self._unwatch()
         self._wake()
         if ready:
             self._urge(at_once=True)
@@ -359,7 +360,7 @@ class AsyncClient(Talk[AsyncRoom]):
 
     def let_go(self, who: Hashable) -> None:
         """What somebody was handed has been handled."""
-        if self._given.pop(who, None) is not None:
+        if self._given.pop(who, None) is not None and not self.closed:  # else the resume file may be another's by now
             self._save_at_times()
 
     @property

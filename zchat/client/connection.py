@@ -273,6 +273,8 @@ class Connection(ABC, Generic[RoomT]):
                     continue
                 case heard.Entered() | heard.NotEntered():
                     self._entered[room] = event
+                case heard.Removed():
+                    self._entered.pop(room, None)
                 case heard.Connected():
                     self.banner = event.banner
         # What the program waits for is bounded by not hearing more. That does not hold for the rest, nor for what

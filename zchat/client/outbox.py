@@ -11,10 +11,8 @@ from collections import deque
 from collections.abc import Iterable
 from math import inf
 
-from msgspec.structs import replace
-
 from zchat.client.pace import Pace
-from zchat.messages import Act, Numbered, Send, Value
+from zchat.messages import Act, Numbered, Send, Value, renumbered
 
 GIVE_UP = 3600.0
 """Seconds after which a send is no longer retried, and said to be unknown."""
@@ -184,7 +182,7 @@ class Outbox:
         """Has these follow what was handed over."""
         self.number = self._high + 1
         for pending in kept:
-            self._pending[self.number] = Pending(pending.ticket, replace(pending.request, n=self.number))
+            self._pending[self.number] = Pending(pending.ticket, renumbered(pending.request, self.number))
             self.number += 1
 
 

@@ -189,6 +189,14 @@ class Rooms:
 
     def meet(self, welcome: Welcome, now: float) -> None:
         """A welcome tells of the private rooms."""
+        there = {told.room for told in welcome.private}
+        for one in list(self._rooms.values()):
+            if not one.private or one.nameless or one.name in there:
+                continue
+            if one.label.startswith(PRIVATE):
+                self._remove(one, heard.Removed(one.label, "kick", ""))
+            elif one.place is None:
+                self._forget(one)
         for told in welcome.private:
             room = self._rooms.get(told.room)
             if room is None:
@@ -203,14 +211,6 @@ class Rooms:
         self._resumed = {
             name: seq for name, seq in self._resumed.items() if not name.startswith("@")
         }  # not its own now
-        there = {told.room for told in welcome.private}
-        for room in list(self._rooms.values()):
-            if not room.private or room.nameless or room.name in there:
-                continue
-            if room.label.startswith(PRIVATE):
-                self._remove(room, heard.Removed(room.label, "kick", ""))
-            elif room.place is None:
-                self._forget(room)
 
     def _begin_private(self, room: Followed, told: PrivateRoom) -> None:
         """Finds the place in a private room that a welcome names."""
@@ -301,7 +301,10 @@ class Rooms:
         leave = Leave(self._channel.number(), room.name)
         self._leaves[leave.q] = leave, room.entered or room.private
         if room.private and not room.nameless:  # it is its member until the broker has said so
-            room.inside = room.entered = room.joined = False
+            room.inside = room.entered = room.joined = room.again = False
+            room.q = None
+            if room.tail is not None:
+                self._tail_told(room, room.tail, 0.0)
         else:
             self._forget(room)
         if self._pub_port is not None:

@@ -11,6 +11,7 @@ from zchat import errors
 from zchat.broker.inputs import Received
 from zchat.messages import (
     Ack,
+    Act,
     Bye,
     Delete,
     Deleted,
@@ -217,6 +218,24 @@ def test_a_private_message_reaches_all_sessions_of_both_and_nobody_else(talk: Di
     assert talk.effects.published == {}
     assert not any("psst" in text or ack.room in text for _, text in talk.logged)
     assert not any(effects.published for effects in talk.passes(5))  # nor is its head
+
+
+def test_what_is_said_in_a_row_is_one_run_unless_each_has_to_be_looked_at(talk: Dialogue) -> None:
+    ann = talk.person("ann", "lobby")
+    ann.asks(Act(1, "create", "+plans"))
+    ann.asks(Act(2, "topic", "+plans", text="what next"))
+
+    def acks(first: int) -> list[tuple[int, int]]:
+        sends = [Send(n, "+plans", "x") for n in range(first, first + 3)]
+        return [(one.n, one.count) for one in ann.asks(*sends) if isinstance(one, Ack)]
+
+    assert acks(3) == [(3, 3)]
+    ann.asks(Act(6, "readonly", "+plans"))
+    assert acks(7) == [(7, 3)]
+    ann.asks(Act(10, "readonly", "+plans", on=False))
+    assert acks(11) == [(11, 3)]
+    ann.asks(Act(14, "slow", "+plans", seconds=5))
+    assert acks(15) == [(15, 1), (16, 1), (17, 1)]
 
 
 def test_both_write_into_one_room_under_whichever_name(talk: Dialogue) -> None:

@@ -11,7 +11,7 @@ from zchat import errors, names
 from zchat.broker.admission import MEMBER, MODERATOR
 from zchat.broker.commands import limits, talk
 from zchat.broker.doors import BAN, MUTE
-from zchat.broker.rooms import Room
+from zchat.broker.rooms import Room, other_of
 from zchat.broker.sessions import Session
 from zchat.messages import Act, Acted, Added, Refused, Removed
 from zchat.store.base import Deed, Refusal
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 PINS = 50
 """Pinned messages of a room at most."""
 
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class Doing(NamedTuple):
@@ -118,14 +118,14 @@ def _ready(hub: Hub, session: Session, request: Act) -> Doing:
     hub.rights.check(verb, mine)
     if request.target and request.target > room.head:
         raise errors.NoSuchMessage("there is no message of that number")
-    if not request.name:
-        if any(arg.kind is Kind.PERSON for arg in verb.args):
-            raise errors.BadRequest(f"{verb.name}: say to whom")
+    if not any(arg.kind is Kind.PERSON for arg in verb.args):
         return Doing(hub, session, request, room)
+    if not request.name:
+        raise errors.BadRequest(f"{verb.name}: say to whom")
     called, whom = hub.names.owner(request.name)
+    if whom == session.person:  # nor may a moderator undo what others did to that one
+        raise errors.NotAllowed(f"{verb.name} cannot be done to oneself")
     if verb.over:
-        if whom == session.person:
-            raise errors.NotAllowed(f"{verb.name} cannot be done to oneself")
         hub.rights.check(verb, mine, hub.rights.rank(whom, room))
     return Doing(hub, session, request, room, whom, called)
 
@@ -146,7 +146,7 @@ def _create(hub: Hub, session: Session, request: Act) -> Room:
     private = request.room.startswith(names.PRIVATE)
     if private:
         title = names.private_room(request.room)
-        if any(room.title == title for room in hub.rooms.private(session.person)):
+        if hub.rooms.titled(session.person, title):
             raise errors.NameTaken(f"you have a room {title} already: choose another name")
         hub.rooms.check_private(session.person)
     else:
@@ -155,9 +155,11 @@ def _create(hub: Hub, session: Session, request: Act) -> Room:
             raise errors.NameTaken(f"there is a room {title} already: join it, or choose another name")
     limits.creation(hub, session)
     if not private:
-        return hub.rooms.make(title, founder=session.person)
+        room = hub.rooms.make(title, founder=session.person)
+        hub.turn.if_lost(lambda: hub.rooms.unmake(room))
+        return room
     room = hub.rooms.make("@" + hub.token(12).hex(), founder=session.person, title=title)
-    hub.turn.if_lost(lambda: hub.rooms.forget(room))
+    hub.turn.if_lost(lambda: hub.rooms.unmake(room))
     hub.doors.change(room.name, title=title)
     _let_in(hub, room, session.person)
     return room
@@ -166,9 +168,11 @@ def _create(hub: Hub, session: Session, request: Act) -> Room:
 def _let_in(hub: Hub, room: Room, person: bytes) -> None:
     """A private room is somebody's from now on."""
     hub.doors.admit(room.name, person, MEMBER)
+    hub.rooms.expect(room, person)
 
     def enter() -> None:
         hub.rooms.admit(room, person)
+        hub.marks.rise(person, room.name, room.head)  # what was said before was not missed
         for session in hub.sessions.of(person):
             hub.sessions.reply(session, Added(room.name, hub.label(room, person), room.head))
 
@@ -178,6 +182,8 @@ def _let_in(hub: Hub, room: Room, person: bytes) -> None:
 def send_out(hub: Hub, room: Room, person: bytes, told: Removed) -> None:
     """Somebody is in a room no longer, once that is kept; a private one is that person's no longer."""
     if room.private:
+        if not hub.doors.role(room.name, person):
+            return  # who was never there is not told that it is
         hub.doors.dismiss(room.name, person)
 
     def leave() -> None:
@@ -211,11 +217,11 @@ def _invite(doing: Doing) -> None:
     hub, room = doing.hub, doing.room
     if not room.private or room.pair:
         raise errors.NotAllowed("everybody may come here: one invites to private rooms")
-    if doing.whom in room.members:
+    if hub.doors.role(room.name, doing.whom):
         raise errors.NotAllowed(f"{doing.called} is in this room already")
     if hub.doors.is_blocked(doing.person, doing.whom):
         raise errors.Blocked
-    if hub.doors.sanctioned(room.name, doing.whom, BAN) is not None:
+    if hub.rights.sanctioned(room.name, doing.whom, BAN) is not None:
         raise errors.NotAllowed(f"{doing.called} is banned from this room: unban them first")
     if len(hub.doors.members(room.name)) >= hub.settings.max_members_private:
         raise errors.LimitReached("as many people as a private room may have are in it")
@@ -225,7 +231,7 @@ def _invite(doing: Doing) -> None:
 
 def _kick(doing: Doing) -> None:
     hub, room = doing.hub, doing.room
-    if room.private and doing.whom not in room.members:
+    if room.private and not hub.doors.role(room.name, doing.whom):
         raise errors.NoSuchPerson("nobody of that name is in this room")
     if not room.private and not any(room.name in session.rooms for session in hub.sessions.of(doing.whom)):
         raise errors.NoSuchPerson("nobody of that name is in this room")
@@ -233,13 +239,11 @@ def _kick(doing: Doing) -> None:
 
 
 def _out(doing: Doing) -> None:
-    request = doing.request
-    send_out(
-        doing.hub,
-        doing.room,
-        doing.whom,
-        Removed(doing.room.name, request.verb, doing.by, request.seconds, request.text),
-    )
+    hub, room, request = doing.hub, doing.room, doing.request
+    told = Removed(room.name, request.verb, doing.by, request.seconds, request.text)
+    send_out(hub, room, doing.whom, told)
+    for bot in hub.bots(doing.whom):  # they would tell what they hear
+        send_out(hub, room, bot, told)
 
 
 def _ban(doing: Doing) -> None:
@@ -269,7 +273,7 @@ def _unmute(doing: Doing) -> None:
 
 def _op(doing: Doing) -> None:
     hub, room = doing.hub, doing.room
-    if room.private and doing.whom not in room.members:
+    if room.private and not hub.doors.role(room.name, doing.whom):
         raise errors.NoSuchPerson("nobody of that name is in this room: invite them first")
     moderators = sum(one.role == MODERATOR for one in hub.doors.members(room.name).values())
     if moderators >= hub.settings.max_moderators:
@@ -320,6 +324,8 @@ def _react(doing: Doing) -> None:
     if not text or len(text) > REACTION_MAX or any(unicodedata.category(c)[0] == "Z" for c in text):
         raise errors.BadRequest(f"a reaction is one word of up to {REACTION_MAX} characters, as :thumbsup:")
     doing.hub.rights.check_speech(doing.person, doing.room)
+    if doing.room.pair:
+        talk.may_tell(doing.hub, doing.session, doing.room, other_of(doing.room, doing.person))
 
 
 HANDLERS: dict[str, Callable[[Doing], None]] = {

@@ -11,6 +11,7 @@ from heapq import nsmallest
 from typing import TYPE_CHECKING, NamedTuple
 
 from zchat import errors, names
+from zchat.broker.commands import talk
 from zchat.broker.commands.acts import checked_text, log
 from zchat.broker.doors import BAN, EVERYWHERE, MUTE
 from zchat.broker.rights import moment
@@ -98,8 +99,9 @@ def order(hub: Hub, by: Actor, word: str, name: str = "", seconds: int = 0, text
         raise errors.UnknownWord(f"there is no order {word[:20]}")
     hub.rights.check(verb, by.rank)
     if word == "announce":
-        if len(text.encode()) > hub.settings.text_limit:
-            raise errors.TooLong(f"{hub.settings.text_limit} bytes at most")
+        if not text:
+            raise errors.BadRequest("say what is to be announced")
+        talk.check_text(text, hub.settings.text_limit)
     else:
         checked_text(text, hub.settings.words)
     if seconds > LONGEST:
@@ -181,11 +183,17 @@ _ORDERS: dict[str, Callable[[Order], None]] = {
 
 def about(hub: Hub, session: Session, request: About) -> None:
     """How things are in a room."""
-    room = hub.rights.readable(session.person, request.room)
+    name = hub.rights.readable(session.person, request.room).name
+    cost = len(hub.doors.members(name)) + 1
+    hub.later(session, request.q, cost, lambda: hub.sessions.reply(session, _state(hub, session, name, request.q)))
+
+
+def _state(hub: Hub, session: Session, name: str, q: int) -> RoomState:
+    room = hub.rights.readable(session.person, name)  # still
     terms = hub.doors.terms(room.name)
     moderators = [one.person for one in hub.doors.members(room.name).values() if one.role == "moderator"]
-    told = RoomState(
-        request.q,
+    return RoomState(
+        q,
         hub.label(room, session.person) if room.private else room.name,
         terms.topic,
         terms.topic_by,
@@ -198,7 +206,6 @@ def about(hub: Hub, session: Session, request: About) -> None:
         terms.pins,
         hub.rights.rank(session.person, room),
     )
-    hub.later(session, len(told.members) + len(told.moderators), lambda: hub.sessions.reply(session, told))
 
 
 def _sorted(hub: Hub, persons: Iterable[bytes]) -> tuple[str, ...]:
@@ -207,19 +214,25 @@ def _sorted(hub: Hub, persons: Iterable[bytes]) -> tuple[str, ...]:
 
 def list_(hub: Hub, session: Session, request: List) -> None:
     """A list, page by page."""
-    by = Actor(session.person, session.name or "", hub.rights.staff(session.person))
     verb = LISTS.get(request.what)
     if verb is None:
         raise errors.UnknownWord(f"there is no list of {request.what[:20]}")
-    room = hub.rights.readable(session.person, request.room) if request.what == "bans" and request.room else None
+
+    def checked() -> tuple[Actor, Room | None]:
+        by = Actor(session.person, session.name or "", hub.rights.staff(session.person))
+        of_room = request.what == "bans" and request.room
+        room = hub.rights.readable(session.person, request.room) if of_room else None
+        may_list(hub, by, request.what, room)
+        return by, room
 
     def answer() -> None:
+        by, room = checked()  # still
         rows, more = listed(hub, by, request.what, room, request.after)
         hub.sessions.reply(session, Listed(request.q, tuple(rows), more))
 
     # Whether it may be asked at all is told at once; what it is is looked up when it is its turn.
-    may_list(hub, by, request.what, room)
-    hub.later(session, hub.settings.page, answer)
+    checked()
+    hub.later(session, request.q, hub.settings.page, answer)
 
 
 def may_list(hub: Hub, by: Actor, what: str, room: Room | None) -> None:
@@ -341,8 +354,12 @@ def bot(hub: Hub, session: Session, request: Bot) -> None:
     if len(request.key) != 32:
         raise errors.BadRequest("a key has 32 bytes")
     shown = names.bot(request.name)
-    person = hub.admission.add_bot(session.person, request.key)
+    person = hub.admission.may_add_bot(session.person, request.key)
+    called = hub.names.called(person)
+    if (called and not names.is_bot(called)) or hub.sessions.of(person):
+        raise errors.NotAllowed("that key is somebody's already: make a new one")
     name = hub.names.keep_for(shown, person)
+    hub.admission.add_bot(session.person, person, request.key)
     by = hub.names.called(session.person)
     log(hub, session.person, by, Acted(0, hub.turn.now.ms, by, b"", 0, "bot", name), "")
     hub.settle(session, Named(request.q, name), lambda: None)

@@ -77,8 +77,7 @@ def mark(hub: Hub, session: Session, request: Mark) -> None:
     marks = hub.marks.of(session.person)
     if room.name not in marks and len(marks) >= hub.settings.max_marks:
         raise errors.LimitReached("as many rooms as one person may mark as read")
-    if not room.private:
-        hub.rooms.make(room.name)  # a mark is kept with its room
+    hub.rooms.make(room.name)  # a mark is kept with its room
     hub.marks.rise(session.person, room.name, min(request.seq, room.head))
     hub.sessions.reply(session, Done(request.q))
 
@@ -90,7 +89,7 @@ def _later(hub: Hub, session: Session, q: int, cost: int, answer: Callable[[Stor
     if session.peer is None:
         return
     session.reading = True
-    hub.later(session, cost, partial(_look_up, hub, session, Lookup(session.peer, q, answer)))
+    hub.later(session, q, cost, partial(_look_up, hub, session, Lookup(session.peer, q, answer)))
 
 
 def _look_up(hub: Hub, session: Session, lookup: Lookup) -> None:

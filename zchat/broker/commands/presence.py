@@ -26,6 +26,8 @@ def who(hub: Hub, session: Session, request: Who) -> None:
         roster = room.roster
 
     def answer() -> None:
+        if room is not None:
+            hub.rights.readable(session.person, room.name)  # still
         everyone = roster.names()
         start = bisect_right(everyone, request.after)
         end = start + hub.settings.page
@@ -34,7 +36,7 @@ def who(hub: Hub, session: Session, request: Who) -> None:
             session, People(request.q, room.name if room else "", roster.version, len(roster), told, more)
         )
 
-    hub.later(session, min(len(roster), hub.settings.page) + 1, answer)
+    hub.later(session, request.q, min(len(roster), hub.settings.page) + 1, answer)
 
 
 def _away(hub: Hub, session: Session, request: Who) -> None:
@@ -45,7 +47,7 @@ def _away(hub: Hub, session: Session, request: Who) -> None:
         told, seen = tuple(one.name for one in found), tuple(one.ms for one in found)
         hub.sessions.reply(session, People(request.q, "", 0, len(hub.names), told, more, seen))
 
-    hub.later(session, hub.settings.page, answer)
+    hub.later(session, request.q, hub.settings.page, answer)
 
 
 def nick(hub: Hub, session: Session, request: Nick) -> None:

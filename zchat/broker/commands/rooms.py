@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from functools import partial
 from typing import TYPE_CHECKING
 
 from zchat import errors, names
@@ -35,6 +36,7 @@ def join(hub: Hub, session: Session, request: Join) -> None:
     hub.rooms.enter(session, room, quiet=request.quiet)
 
     def answer() -> None:
+        hub.rights.readable(session.person, room.name)  # still
         count = len(room.roster)
         told = tuple(room.roster.names()) if count <= hub.settings.named_members else ()
         mark = hub.marks.of(session.person).get(room.name)
@@ -42,7 +44,7 @@ def join(hub: Hub, session: Session, request: Join) -> None:
         about = (terms.topic, terms.topic_by, terms.topic_ms)
         hub.sessions.reply(session, Joined(request.q, room.name, room.head, version, count, told, mark, *about))
 
-    hub.turn.after(answer)
+    hub.turn.after(partial(hub.answer, session, request.q, answer))
 
 
 def leave(hub: Hub, session: Session, request: Leave) -> None:
@@ -59,7 +61,7 @@ def _give_up(hub: Hub, session: Session, request: Leave) -> None:
         room = hub.rooms.find(session.person, request.room)
     except errors.NoSuchRoom:
         room = None
-    if room is None or not room.title:
+    if room is None or not room.title or not hub.rooms.belongs(session.person, room):
         hub.sessions.reply(session, Done(request.q))
         return
     acts.give_up(hub, session, room)
@@ -78,7 +80,7 @@ def rooms(hub: Hub, session: Session, request: Rooms) -> None:
         listed = tuple(_info(hub, session, room) for room in (*found, *mine))
         hub.sessions.reply(session, RoomList(request.q, listed, more))
 
-    hub.later(session, min(len(hub.rooms.public), hub.settings.page), answer)
+    hub.later(session, request.q, min(len(hub.rooms.public), hub.settings.page), answer)
 
 
 def _info(hub: Hub, session: Session, room: Room) -> RoomInfo:

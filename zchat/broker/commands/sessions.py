@@ -117,7 +117,7 @@ def heartbeat(hub: Hub, session: Session, request: Heartbeat) -> None:
         hub.sessions.reply(session, Beat(request.q, _interval(hub), moved))
 
     # Looking whether a room moved is far less than telling of it.
-    hub.later(session, (len(session.rooms) + len(hub.rooms.private(session.person))) // 16, answer)
+    hub.later(session, request.q, (len(session.rooms) + len(hub.rooms.private(session.person))) // 16, answer)
 
 
 def ping(hub: Hub, session: Session, request: Ping) -> None:

@@ -14,7 +14,7 @@ from zchat.broker.rooms import Room, other_of
 from zchat.broker.sessions import Client, Session
 from zchat.broker.settings import RETRY_MS
 from zchat.messages import Ack, Delete, Edit, Refused, Send
-from zchat.store.base import Amend, Append, Member, Refusal
+from zchat.store.base import Amend, Append, Member, Refusal, is_private
 from zchat.verbs import AUDIT
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ def send(hub: Hub, session: Session, requests: Sequence[Send]) -> None:
     """Says something in a room or to a person, once or many times in a row."""
     sends = sends_of(session)
     run = hub.run_of(session)
+    if run is not None and (is_private(run.room) or hub.doors.guarded(run.room)):
+        run = None  # it is looked at again: meanwhile others were heard
     there = run.said[0].room if run is not None else None
     limit = hub.settings.text_limit
     allowed = hub.rates.sendable(session.person, hub.turn.clock) if hub.rates.limits is not None else None
@@ -59,7 +61,7 @@ def send(hub: Hub, session: Session, requests: Sequence[Send]) -> None:
             room = _room(hub, session, request.room)
             run, there = Append(room.name, *_origin(hub, session), [request]), request.room
             hub.stage(session, room, run)
-            if hub.doors.guarded(room.name):  # each is looked at
+            if hub.doors.terms(room.name).slow:  # each is looked at
                 run = None
         except errors.RateLimited as error:
             spent -= size
@@ -124,6 +126,8 @@ def _amend(hub: Hub, session: Session, request: Edit | Delete, text: str | None)
             raise errors.NoSuchRoom
         if text is not None:
             hub.rights.check_speech(session.person, found)
+            if found.pair:
+                may_tell(hub, session, found, other_of(found, session.person))
         room = hub.rooms.make(found.name)
     except errors.Refusal as error:
         hub.stage(session, None, Refusal(session.client, Refused(n, error.code, str(error))))
@@ -167,6 +171,20 @@ def _again(hub: Hub, session: Session, sends: Client, n: int) -> None:
         hub.sessions.reply(session, Refused(n, errors.Unavailable.code, errors.Unavailable.says, retry_ms=RETRY_MS))
 
 
+def check_text(text: str, limit: int) -> None:
+    """Whether a text may be said to others.
+
+    Args:
+        limit: in bytes.
+
+    Raises:
+        errors.TooLong, errors.BadRequest: it may not.
+    """
+    problem = _problem(text, len(text.encode()), limit)
+    if problem is not None:
+        raise problem
+
+
 def _problem(text: str, size: int, limit: int) -> errors.Refusal | None:
     """Why a text of so many bytes cannot be said; None if it can."""
     if size > limit:
@@ -193,19 +211,19 @@ def _room(hub: Hub, session: Session, wanted: str) -> Room:
         hub.rights.check_speech(session.person, there)
         if not there.pair:
             return hub.rooms.make(there.name)
-        _may_tell(hub, session, there, other_of(there, session.person))
+        may_tell(hub, session, there, other_of(there, session.person))
         return hub.rooms.make(wanted, (me,))
     name, person = hub.names.owner(wanted[1:])
     if hub.rooms.of_two(session.person, person) is None:
-        _may_tell(hub, session, None, person)
+        may_tell(hub, session, None, person)
         limits.creation(hub, session)
     room = hub.rooms.make_private(me, Member(person, name))
     hub.rights.check_speech(session.person, room)
-    _may_tell(hub, session, room, person)
+    may_tell(hub, session, room, person)
     return room
 
 
-def _may_tell(hub: Hub, session: Session, room: Room | None, other: bytes) -> None:
+def may_tell(hub: Hub, session: Session, room: Room | None, other: bytes) -> None:
     """Whether somebody may say more to another alone.
 
     Raises:
