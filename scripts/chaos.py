@@ -107,7 +107,14 @@ def parser() -> argparse.ArgumentParser:
         "--kills", type=number(int, 0), default=20, metavar="N", help="of the broker, and as many of clients (20)"
     )
     made.add_argument("--rate", type=number(float, 0.1), default=200.0, metavar="N", help="messages a second (200)")
-    made.add_argument("--rooms", type=several, default=5, metavar="N", help="rooms (5)")
+    made.add_argument("--rooms", type=several, default=5, metavar="N", help="rooms, and as many private ones (5)")
+    made.add_argument(
+        "--doors",
+        type=number(float, 0.01),
+        default=0.5,
+        metavar="N",
+        help="seconds until the next is let into a private room, or sent out of it (0.5)",
+    )
     made.add_argument(
         "--serving",
         type=number(float, 0.1),

@@ -209,7 +209,20 @@ class Talker(threading.Thread):
 
     # A session --------------------------------------------------------------------------------------------------------
 
+    def _tap(self, client: zchat.Client) -> None:
+        """Notes what comes of private rooms, also what the library does not tell, as of rooms that it has left."""
+        replied = client.session.replied
+
+        def tapped(frame: messages.Replies, now: float) -> None:
+            for item in frame.items:
+                if isinstance(item, messages.Private | messages.Page) and item.room.startswith("@") and item.events:
+                    self._note("came", item.room, [one.seq for one in item.events])
+            replied(frame, now)
+
+        setattr(client.session, "replied", tapped)  # noqa: B010  # mypy lets no method be assigned
+
     def _session(self, client: zchat.Client) -> None:
+        self._tap(client)
         self._note("session")
         self._inside = {label for label, _ in client.session.positions().values() if label.startswith("+")}
         for room in self._inside:

@@ -48,6 +48,9 @@ NAME = "eve"
 ROUND = 1.0
 """Seconds that she listens before she tries anew."""
 
+PATIENCE = 2.0
+"""Seconds that an answer may take, before she takes the broker for dead."""
+
 AGAIN = 0.2
 """Seconds before she tries again where nobody answers."""
 
@@ -139,9 +142,10 @@ class Eve(threading.Thread):
         """
         rooms: dict[str, str] = {}
         for keeper in self._keepers:
-            with Raw(self._url, secret(keeper)) as one:
+            with Raw(self._url, secret(keeper), timeout=PATIENCE) as one:
                 rooms |= {told.room: told.label for told in one.welcome.private}
         with Actor(self._url, NAME, person=secret(NAME)) as eve, zmq.Context() as context:
+            eve.patience = int(PATIENCE * 1000)
             welcome = eve.hello()
             if not isinstance(welcome, Welcome):
                 raise NoAnswer(f"eve cannot come in: {welcome!r}")
@@ -153,6 +157,8 @@ class Eve(threading.Thread):
                 until = time.monotonic() + seconds
                 self.heard += leaks("", [welcome])
                 for room, label in rooms.items():
+                    if eve.lost or self._ended.is_set():
+                        break
                     for wanted in (room, label) if label.startswith("+") else (room,):
                         answers = eve.asks(*questions(wanted, eve.n + 1))
                         self.heard += leaks(wanted, answers)

@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,7 @@ class Notes:
         ended: sessions that ended for good, and why.
         refused: why messages failed, and how often.
         unfinished: clients that did not hear everything in the end, though they were given time.
+        overheard: what came over its sockets of each private room, by client and the room's id.
     """
 
     sends: dict[str, Send] = field(default_factory=dict)
@@ -88,6 +89,7 @@ class Notes:
     ended: list[tuple[int, str, str]] = field(default_factory=list)
     refused: Counter[str] = field(default_factory=Counter)
     unfinished: list[str] = field(default_factory=list)
+    overheard: dict[tuple[str, str], Stream] = field(default_factory=dict)
     _ends: dict[tuple[str, str], int] = field(default_factory=dict)
     _private: list[tuple[Stream, int]] = field(default_factory=list)  # and up to where an earlier session had heard
     _let_in: list[tuple[Stream, int]] = field(default_factory=list)  # begun by being let in, and when that was heard
@@ -126,6 +128,10 @@ class Notes:
                     room, seq, *_ = more
                     hear(client, room, replace(Event(*more[1:]), at=at), seq)
                     self.heard_at.append((at, client, more[3]))
+                case "came":
+                    over = Stream(f"{client}'s socket", client, more[0])
+                    over = self.overheard.setdefault((client, more[0]), over)
+                    over.heard += [Event(seq, "an event", "", at=at) for seq in more[1]]
                 case "gap":
                     room, first, last = more
                     hear(client, room, Gap(first, last), first - 1 if last is None else last)
@@ -149,12 +155,15 @@ class Notes:
                 case "finished" if not more[0]:
                     self.unfinished.append(client)
 
-    def history(self, logs: dict[str, Log], members: dict[str, set[str]]) -> History:
+    def history(
+        self, logs: dict[str, Log], members: dict[str, set[str]], called: Mapping[str, str] | None = None
+    ) -> History:
         """The history to be checked.
 
         Args:
             logs: of every room, as read at the end.
             members: of every room that is not private; private rooms are added.
+            called: what private rooms are called here, by their ids.
         """
         for stream, before in self._private:
             stream.after = self._begins(stream, before, logs)
@@ -171,7 +180,9 @@ class Notes:
         rooms = {send.room for send in self.sends.values()} | {stream.room for stream in self.streams}
         both = {room: set(room[1:].split("+")) for room in rooms if room.startswith("@")}
         guarded = {room for room in rooms if room.startswith("+")}
-        return History(list(self.sends.values()), self.streams, logs, {**members, **both}, guarded)
+        overheard = [replace(one, room=(called or {}).get(one.room, one.room)) for one in self.overheard.values()]
+        both |= {one.room: set(one.room[1:].split("+")) for one in overheard if one.room.startswith("@")}
+        return History(list(self.sends.values()), self.streams, logs, {**members, **both}, guarded, overheard)
 
     def _said(self, event: Event, client: str) -> bool:
         send = self.sends.get(event.text)

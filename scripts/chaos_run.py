@@ -44,6 +44,7 @@ class Options:
         broker: a script in place of zchat.
         scale: of what a hostile one does; 1 is that of the table.
         rows: of the table, where not all are asked for.
+        doors: seconds between two times at which somebody is let into a private room or sent out.
     """
 
     profile: str
@@ -58,6 +59,7 @@ class Options:
     broker: Path | None = None
     scale: float = 1.0
     rows: tuple[int, ...] = ()
+    doors: float = 0.5
 
 
 class Skipped(Exception):
@@ -148,7 +150,7 @@ class Run:
         """Starts a process of clients; see `Spec`."""
         assert self.broker is not None
         within = options.pop("within", ())
-        spec = Spec(self.broker.joined, "", [], people, seed=self.options.seed, **options)
+        spec = Spec(self.broker.joined, "", [], people, doors=self.options.doors, seed=self.options.seed, **options)
         worker = Worker(len(self.workers), spec, self.folder, within)
         self.workers.append(worker)
         self.undo.callback(worker.kill)
@@ -303,7 +305,7 @@ class Run:
         """Checks everything that was noted against the rooms as they are."""
         self.progress.show(f"{self.options.profile}: checking")
         notes = gather(self.folder.glob("*.jsonl"))
-        verdict: Verdict = check(notes.history(logs, self.members))
+        verdict: Verdict = check(notes.history(logs, self.members, {room: label for label, room in self.ids.items()}))
         self.found |= asdict(verdict.counts)
         self.found["violations"] = len(verdict.violations)
         self.found["refused_with"] = dict(notes.refused)

@@ -142,6 +142,7 @@ class History:
         logs: of every room.
         members: of every room where that does not change, the clients that could hear it.
         guarded: the rooms whose members come and go: what happened in them says who they are.
+        overheard: what came to clients of private rooms, whatever became of it there: nothing but the numbers is known.
     """
 
     sends: list[Send]
@@ -149,6 +150,7 @@ class History:
     logs: dict[str, Log]
     members: Mapping[str, set[str]]
     guarded: Set[str] = frozenset()
+    overheard: Sequence[Stream] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,7 +422,7 @@ def _only_what_was_sent(index: _Index) -> Iterator[Violation]:
 
 
 def _members_only(index: _Index) -> Iterator[Violation]:
-    for stream in index.history.streams:
+    for stream in (*index.history.streams, *index.history.overheard):
         room, who = stream.room, stream.who
         if room in index.history.guarded:
             mine = index.stays[room].get(stream.client, [])

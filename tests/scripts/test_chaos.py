@@ -55,7 +55,7 @@ checker = _part("checker")
 
 # Whole runs -----------------------------------------------------------------------------------------------------------
 
-SMALL = ("--clients", "6", "--rooms", "2", "--rate", "60", "--serving", "30", "--json")
+SMALL = ("--clients", "6", "--rooms", "2", "--rate", "60", "--serving", "30", "--doors", "0.1", "--json")
 
 
 def run(folder: Path, *arguments: str, expected: int = 0) -> tuple[dict[str, Any], str]:
@@ -74,7 +74,7 @@ def run(folder: Path, *arguments: str, expected: int = 0) -> tuple[dict[str, Any
 
 def test_the_broker_and_clients_are_killed_and_nothing_is_lost(tmp_path: Path) -> None:
     out = tmp_path / "found.json"
-    found, said = run(tmp_path, "--seconds", "5", "--kills", "2", "--seed", "3", "--out", str(out))
+    found, said = run(tmp_path, "--seconds", "4", "--kills", "2", "--seed", "3", "--out", str(out))
     assert said == ""
     assert found["acked"] > 20
     assert found["deliveries"] > found["acked"]
@@ -126,10 +126,25 @@ Database.__init__ = init
 '''
 
 FORGIVING = '''
-"""A broker that sends nobody out, and says that it does."""
+"""A broker that sends nobody out of one room, and of the other goes on telling those who were."""
 from zchat.broker.commands import acts
+from zchat.broker.hub import Hub
+from zchat.codec import decode_event
+from zchat.messages import Private
 
-acts.send_out = lambda *_: None
+send_out, tell = acts.send_out, Hub._tell_members
+
+def unless(hub, room, person, told):
+    if room.title != "+plans0":
+        send_out(hub, room, person, told)
+
+def gossip(self, room, kept):
+    tell(self, room, kept)
+    for session in self.sessions.all() if room.title == "+plans1" else ():
+        if session.person not in room.members:
+            self.sessions.reply(session, Private(room.name, room.title, tuple(map(decode_event, kept.events))))
+
+acts.send_out, Hub._tell_members = unless, gossip
 '''
 
 RUNS = "\nfrom zchat.cli import main\nmain()\n"
@@ -152,13 +167,14 @@ def test_a_broker_that_sends_nobody_out_is_found_out(tmp_path: Path) -> None:
     broker = tmp_path / "forgiving.py"
     broker.write_text(FORGIVING + RUNS)
     out = tmp_path / "found.json"
-    arguments = ("--seconds", "3", "--kills", "0", "--broker", str(broker), "--out", str(out))
+    arguments = ("--seconds", "2", "--kills", "0", "--broker", str(broker), "--out", str(out))
     found, _ = run(tmp_path, *arguments, expected=1)
     assert found["sent_out"] > 0
     what = [one for one in json.loads(out.read_text())["what"] if one.startswith("rule ")]
     assert {one.partition(":")[0] for one in what} == {"rule 8"}
-    assert any("being no member by then" in one for one in what)
-    assert any("was no member then" in one for one in what)
+    assert any(re.match(r"rule 8: \+plans0: \w+ \(.*being no member by then", one) for one in what)
+    assert any(re.match(r"rule 8: \+plans0: .* was no member then", one) for one in what)
+    assert any(re.match(r"rule 8: \+plans1: \w+'s socket heard .*being no member by then", one) for one in what)
 
 
 @pytest.mark.parametrize("broken", ["nothing", "published", "opened", "pushed"])
@@ -363,13 +379,19 @@ def test_being_let_in_begins_a_stream_that_has_to_hear_of_it(tmp_path: Path) -> 
             *(["send", at, "ann", "+den", f"invite bob {at}", 0] for at in (1, 2)),
             ["added", 10, "bob", "+den"],
             told(2),
+            ["came", 15, "bob", "@1d", [1, 2]],
             ["removed", 20, "bob", "+den"],
+            ["came", 25, "bob", "@2e", [7]],
             ["added", 30, "bob", "+den"],
             *map(told, heard),
             *([["complete", 60, "bob", "+den"]] if complete else []),
         )
-        history = log.gather(tmp_path.glob("*.jsonl")).history({"+den": checker.Log(1, 5, events)}, {})
+        history = log.gather(tmp_path.glob("*.jsonl")).history({"+den": checker.Log(1, 5, events)}, {}, {"@1d": "+den"})
         assert history.guarded == {"+den"}
+        assert [(one.client, one.room, [(each.seq, each.at) for each in one.heard]) for one in history.overheard] == [
+            ("bob", "+den", [(1, 15), (2, 15)]),
+            ("bob", "@2e", [(7, 25)]),
+        ]
         first, second = history.streams
         assert (first.after, [event.at for event in first.heard]) == (1, [52])
         return second

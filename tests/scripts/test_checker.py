@@ -326,6 +326,14 @@ def _told_before_anybody_let_it_in(history: Any) -> None:
     first[0] = replace(first[0], at=350)
 
 
+def _told_over_the_socket_alone(history: Any) -> None:
+    history.overheard = [Stream("carol's socket", "carol", DEN, None, [Event(10, "an event", "", at=1005)])]
+
+
+def _told_of_a_room_that_nobody_knows(history: Any) -> None:
+    history.overheard = [Stream("carol's socket", "carol", "@1d", None, [Event(1, "an event", "", at=1005)])]
+
+
 def _said_by_who_was_sent_out(history: Any) -> None:
     send = next(one for one in history.sends if one.text == "he is gone")
     send.client = "bob"
@@ -347,6 +355,8 @@ BROKEN_DEN: list[tuple[int, Change]] = [
     (8, _told_after_being_sent_out),
     (8, _told_between_being_sent_out_and_let_in),
     (8, _told_before_anybody_let_it_in),
+    (8, _told_over_the_socket_alone),
+    (8, _told_of_a_room_that_nobody_knows),
     (8, _said_by_who_was_sent_out),
     (8, _sent_out_by_who_was_sent_out),
     (7, _let_in_by_nobody),
