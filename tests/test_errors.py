@@ -31,10 +31,10 @@ def test_a_refusal_without_detail_says_what_it_always_says() -> None:
 
 
 def test_an_unknown_code_is_final() -> None:
-    unknown = errors.refusal("slow-mode", "wait a minute")
+    unknown = errors.refusal("no-such-code", "wait a minute")
     assert type(unknown) is errors.Refusal
-    assert (str(unknown), unknown.retryable) == ("wait a minute (slow-mode)", False)
-    assert str(errors.refusal("slow-mode", "")) == "slow-mode"
+    assert (str(unknown), unknown.retryable) == ("wait a minute (no-such-code)", False)
+    assert str(errors.refusal("no-such-code", "")) == "no-such-code"
 
 
 def test_which_may_be_tried_again() -> None:

@@ -136,7 +136,7 @@ ROWS = {
     "link": own(lambda _: Link(1), STAFF),
     "link to a room": Row(lambda room: Link(1, room), NOBODY, hidden=NEVER, public=STAFF),
     "link for staff": own(lambda _: Link(1, role="moderator"), OWNER),
-    "device": own(lambda _: Device(1)),
+    "device": own(lambda _: Device(1), bots=False),
     "links": own(lambda _: Links(1)),
     "revoke": own(lambda _: Revoke(1, name="victim"), STAFF),
     "about": Row(lambda room: About(1, room)),

@@ -66,7 +66,14 @@ def listed(hub: Hub, by: Actor, what: str, room: Room | None = None, after: str 
     most = hub.settings.page
     things = ((key, make) for key, make in _LISTS[what](hub, by, room) if key > after)
     found = nsmallest(most + 1, things, key=lambda thing: thing[0])
-    return [make() for _, make in found[:most]], len(found) > most
+    rows: list[Row] = []
+    left = hub.settings.page_size
+    for _, make in found[:most]:
+        rows.append(make())
+        left -= len(str(rows[-1]).encode())  # about as much as in a frame
+        if left < 0:  # reasons are long
+            break
+    return rows, len(found) > len(rows)
 
 
 Things = Iterable[tuple[str, Callable[[], Row]]]
