@@ -226,6 +226,20 @@ def test_a_private_message_goes_to_its_person(world: World, tmp_path: Path) -> N
     assert here(world, "history", "@bob", "--name", "carol").stdout.endswith("carol: [2026-11-20 10:00 alice] hi\n")
 
 
+def test_what_bots_said_and_what_was_said_in_private_rooms_is_taken_back(world: World, tmp_path: Path) -> None:
+    world.broker("--memory")
+    here(world, "do", "plans", "create", "--private", "--name", "carol")
+    bots = line(room="+plans", bot=True, **{"from": "eliza[bot]"})
+    (tmp_path / "some").write_text(bots)
+    assert here(world, "import", str(tmp_path / "some"), "--name", "carol").returncode == 0
+    assert here(world, "history", "+plans", "--name", "carol").stdout.endswith("[2026-11-20 10:00 eliza[bot]] hi\n")
+    (tmp_path / "some").write_text(line(**{"from": "eliza[bot]"}))
+    assert here(world, "import", str(tmp_path / "some"), "--data", str(tmp_path / "data")).returncode == 0
+    store = open_store(tmp_path / "data")
+    assert events(store) == [(1, "eliza[bot]", "hi", False)]
+    store.close()
+
+
 # What is wrong --------------------------------------------------------------------------------------------------------
 
 
@@ -276,11 +290,12 @@ def test_bytes_that_are_no_text(world: World, tmp_path: Path) -> None:
     assert "line 2" in done.stderr
 
 
-def test_private_messages_are_nobodys_in_a_folder(world: World, tmp_path: Path) -> None:
-    (tmp_path / "some").write_text(line() + line(room="@bob"))
+@pytest.mark.parametrize("room", ["@bob", "@eliza[bot]", "+plans"])
+def test_private_messages_are_nobodys_in_a_folder(world: World, tmp_path: Path, room: str) -> None:
+    (tmp_path / "some").write_text(line() + line(room=room))
     done = here(world, "import", str(tmp_path / "some"), "--data", str(tmp_path / "data"))
     assert done.returncode == 1
-    assert "line 2: messages with @bob are private" in done.stderr
+    assert f"line 2: messages with {room} are private" in done.stderr
     assert not (tmp_path / "data").exists()
 
 

@@ -60,6 +60,11 @@ class Rights:
         answers = self._admission.answers(person) if found is None and self._admission is not None else b""
         return self._doors.sanctioned(room, answers, verb) if answers else found
 
+    def is_blocked(self, person: bytes, by: bytes) -> bool:
+        """Whether somebody takes nothing private from a person, nor from the bots for which that one answers."""
+        answers = self._admission.answers(person) if self._admission is not None else b""
+        return self._doors.is_blocked(person, by) or (bool(answers) and self._doors.is_blocked(answers, by))
+
     def check(self, verb: Verb, mine: Rank, theirs: Rank | None = None) -> None:
         """Whether somebody may do something, maybe to somebody else.
 

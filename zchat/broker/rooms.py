@@ -244,7 +244,7 @@ class Rooms:
         if wanted.startswith(names.PRIVATE):
             mine = self._private.get(person, {}).values()
             # What it is called precisely may be longer than what one can give a room as its name.
-            precisely = any(_precise(one) == wanted for one in mine)
+            precisely = "~" in wanted and any(_precise(one) == wanted for one in mine)
             label = wanted if precisely else names.private_room(wanted)
             room = next((one for one in mine if one.members[person] == label), None)
             room = room or next((one for one in mine if _precise(one) == label), None)

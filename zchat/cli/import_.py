@@ -115,7 +115,7 @@ def _checked(source: IO[bytes], *, private: bool) -> tuple[int, int]:
     for entry in read(source):
         if entry is None:
             deleted += 1
-        elif entry.room.startswith("@") and not private:
+        elif entry.room.startswith(("@", "+")) and not private:
             raise BadOption(
                 f"line {entry.line}: messages with {entry.room} are private, and whose is not in the file: "
                 "leave them out, or import through a broker"
@@ -173,7 +173,10 @@ def _entry(number: int, fields: dict[str, Any]) -> Entry:
     from zchat import names
 
     room, text = _text(fields, "room"), _text(fields, "text")
-    room = f"@{names.person(room[1:])}" if room.startswith("@") else names.room(room)
+    if room.startswith("@"):
+        room = f"@{_speaker(room[1:])}"
+    else:
+        room = (names.private_room if room.startswith(names.PRIVATE) else names.room)(room)
     if len(text.encode()) > TEXT:
         raise ValueError(f"its text is longer than {TEXT} bytes")
     if any(char in _CONTROLS for char in text):
@@ -181,7 +184,18 @@ def _entry(number: int, fields: dict[str, Any]) -> Entry:
     action = fields.get("action", False)
     if not isinstance(action, bool):
         raise ValueError("action is true or not there")
-    return Entry(number, room, _ms(_text(fields, "time")), names.person(_text(fields, "from")), text, action)
+    return Entry(number, room, _ms(_text(fields, "time")), _speaker(_text(fields, "from")), text, action)
+
+
+def _speaker(name: str) -> str:
+    """The name of a person or a bot, as it is shown.
+
+    Raises:
+        errors.NameInvalid: it cannot be one.
+    """
+    from zchat import names
+
+    return names.bot(name) if names.is_bot(name) else names.person(name)
 
 
 _CONTROLS = frozenset(map(chr, (*range(9), *range(11, 32), *range(127, 160))))  # all but tab and newline

@@ -346,6 +346,18 @@ def test_a_bot_says_no_more_than_who_answers_for_it(village: Village) -> None:
     assert (eliza.say("lobby"), ann.say("lobby")) == ("muted", "")
 
 
+def test_who_blocks_a_person_hears_nothing_of_the_bots_of_that_one_either(village: Village) -> None:
+    ann, bob = village.comes("ann"), village.comes("bob")
+    ann.asks(Bot(1, key_of("bot"), "eliza"))
+    eliza = village.comes("eliza", key=key_of("bot"))
+    eliza.does("create", "+plans")
+    bob.order("block", "ann")
+    assert (ann.say("@bob"), eliza.say("@bob"), eliza.fails("invite", "+plans", "bob")) == ("blocked",) * 3
+    bob.order("unblock", "ann")
+    bob.order("block", "eliza[bot]")
+    assert (ann.say("@bob"), eliza.say("@bob")) == ("", "blocked")
+
+
 def test_who_answers_for_a_bot_revokes_it(village: Village) -> None:
     ann, bob = village.comes("ann"), village.comes("bob")
     ann.asks(Bot(1, key_of("bot"), "eliza"))

@@ -247,7 +247,7 @@ def _invite(doing: Doing) -> None:
         raise errors.NotAllowed("everybody may come here: one invites to private rooms")
     if hub.doors.role(room.name, doing.whom):
         raise errors.NotAllowed(f"{doing.called} is in this room already")
-    if hub.doors.is_blocked(doing.person, doing.whom):
+    if hub.rights.is_blocked(doing.person, doing.whom):
         raise errors.Blocked
     if hub.rights.sanctioned(room.name, doing.whom, BAN) is not None:
         raise errors.NotAllowed(f"{doing.called} is banned from this room: unban them first")

@@ -233,7 +233,7 @@ def may_tell(hub: Hub, session: Session, room: Room | None, other: bytes) -> Non
         errors.Blocked: the other does not want to hear it.
         errors.LimitReached: too much waits for the other already.
     """
-    if hub.doors.is_blocked(session.person, other):
+    if hub.rights.is_blocked(session.person, other):
         raise errors.Blocked
     if room is not None:
         hub.rooms.check_waiting(room, session.person)
