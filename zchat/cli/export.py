@@ -88,11 +88,12 @@ class _Extent(NamedTuple):
 
 def _extents(client: Client, rooms: list[str] | None) -> list[_Extent]:
     """The rooms to be written, each once."""
+    from zchat import names
     from zchat.cli import output
     from zchat.messages import History, Page
 
     found: dict[str, _Extent] = {}
-    for asked in rooms or [info.room for info in client.rooms() if not info.room.startswith(("@", "+"))]:
+    for asked in rooms or [info.room for info in client.rooms() if not names.is_private(info.room)]:
         page = client.ask(partial(History, room=asked, limit=1), Page)
         label = output.label(page.room, asked)
         found.setdefault(page.room, _Extent(asked, label, page.room, page.first, page.head))
