@@ -109,6 +109,11 @@ def is_bot(name: str) -> bool:
     return name.endswith(BOT)
 
 
+def is_private(room: str) -> bool:
+    """Whether what somebody calls a room is one that only some may read: `+ROOM`, `@NAME`, or the id of either."""
+    return room[:1] in ("@", PRIVATE)
+
+
 def same(name: str) -> str:
     """The key under which a person's name is unique (RFC 8266 Nickname, case mapped): Ann's is also ANN's.
 

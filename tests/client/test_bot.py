@@ -13,8 +13,7 @@ from client.test_aio import run
 from support import World
 
 import zchat
-from zchat import errors
-from zchat.client import bot as bots
+from zchat import errors, names
 from zchat.client.aio import AsyncClient
 from zchat.client.events import Edited, Said
 
@@ -91,7 +90,7 @@ def test_what_is_said_calls_the_first_handler_that_is_for_it(world: World, bot: 
 
 
 def test_neither_itself_nor_other_bots_are_heeded(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bots, "MARK", "-bot")  # people's names have no bracket in them
+    monkeypatch.setattr(names, "BOT", "-bot")  # people's names have no bracket in them
     for heed, wanted in ((False, ["hi"]), (True, ["hello", "hi"])):
         bot = zchat.Bot(world.url, name="robot", person=BOT, heed_bots=heed)
         heard: list[str] = []

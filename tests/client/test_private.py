@@ -12,7 +12,7 @@ from zchat import errors
 from zchat.client import events as heard
 from zchat.client.channel import OpenSub, Subscribe, Unsubscribe
 from zchat.client.positions import Begin
-from zchat.client.session import NAME_LIMIT
+from zchat.client.sayable import NAME_LIMIT
 from zchat.codec import fence_topic, room_topic
 from zchat.messages import (
     About,

@@ -151,7 +151,6 @@ def _audited(client: Client, since: int, most: int) -> list[Acted]:
         most: how many at most.
     """
     from zchat import errors
-    from zchat.cli.log import acts
     from zchat.messages import Page, Read
 
     try:
@@ -161,7 +160,7 @@ def _audited(client: Client, since: int, most: int) -> list[Acted]:
     found: list[Acted] = []
     while until > 0 and len(found) < most:
         after = max(until - PAGE, 0)
-        page = acts(client, verbs.AUDIT, after, until)
+        page = client.acts(verbs.AUDIT, after, until)
         found = [act for act in page if act.ms >= since] + found
         if not page or page[0].ms < since:
             break

@@ -4,19 +4,17 @@
 
 from __future__ import annotations
 
-import difflib
-import json
 import math
 import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from enum import StrEnum
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
+from zchat import grammar
 from zchat.broker import limits
 from zchat.cli import client_config, toml
 from zchat.errors import BadConfig
@@ -163,8 +161,8 @@ def _table(path: Path) -> dict[str, Any]:
 
 
 def _unknown(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, known, 1)
-    return f"{name}: there is no such key" + (f", is {close[0]} meant?" if close else "")
+    near = grammar.meant(name, known)
+    return f"{name}: there is no such key" + (f", is {near} meant?" if near else "")
 
 
 def _value(where: str, parameter: Parameter, value: object) -> Any:
@@ -222,23 +220,19 @@ def default_text(parameters: Iterable[Parameter]) -> str:
         key = key_of(one)
         if key not in COMMAND_LINE_ONLY:
             value = EXAMPLES.get(key, one.default)
-            parts.append(f"{_comment(getattr(one, 'help', ''))}{'' if key == SET else '#'}{key} = {_toml(value)}\n")
+            parts.append(
+                f"{_comment(getattr(one, 'help', ''))}{'' if key == SET else '#'}{key} = {toml.literal(value)}\n"
+            )
     parts.append(f"{_comment(LIMITS_HEAD)}[limits]\n")
     for name, value in limits.defaults().items():
         known = limits.limit(name)
         told = known.help if known.live else f"{known.help} Takes a restart."
-        parts.append(f"{_comment(told)}#{name} = {_toml(value)}\n")
+        parts.append(f"{_comment(told)}#{name} = {toml.literal(value)}\n")
     parts.append(f"{_comment(RATES_HEAD)}[rates]\n")
     for name, rate in limits.rate_defaults().items():
-        parts.append(f"{_comment(limits.RATES.get(name, ''))}#{name} = {_toml(rate)}\n")
+        parts.append(f"{_comment(limits.RATES.get(name, ''))}#{name} = {toml.literal(rate)}\n")
     return "\n".join(parts)
 
 
 def _comment(text: str) -> str:
     return "".join(f"# {line}\n" for line in textwrap.wrap(" ".join(text.split()), WIDTH, break_on_hyphens=False))
-
-
-def _toml(value: object) -> str:
-    if isinstance(value, bool | str):
-        return json.dumps(str(value) if isinstance(value, StrEnum) else value, ensure_ascii=False)
-    return str(value)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 from zchat.cli.exits import FAILURE, OK
 from zchat.cli.options import Data, Identity, Json, Patience, Url, data_folder
 
@@ -26,17 +28,15 @@ def command(
     from zchat.cli.output import out
     from zchat.errors import DataUnusable
 
-    found = []
-    for part in (versions(), identities(identity), broker(url, identity, connect_timeout)):
-        for one in part:
-            found.append(one)
-            out(findings.json(one) if json else findings.line(one))
+    parts = [versions(), identities(identity), broker(url, identity, connect_timeout)]
     try:
         where = data_folder(data)
     except DataUnusable:
         where = None
     if where is not None and (data is not None or where.exists()):
-        for one in folder(where):
-            found.append(one)
-            out(findings.json(one) if json else findings.line(one))
+        parts.append(folder(where))
+    found = []
+    for one in chain.from_iterable(parts):
+        found.append(one)
+        out(findings.json(one) if json else findings.line(one))
     return FAILURE if findings.failed(found) else OK

@@ -88,11 +88,12 @@ class _Extent(NamedTuple):
 
 def _extents(client: Client, rooms: list[str] | None) -> list[_Extent]:
     """The rooms to be written, each once."""
+    from zchat import names
     from zchat.cli import output
     from zchat.messages import History, Page
 
     found: dict[str, _Extent] = {}
-    for asked in rooms or [info.room for info in client.rooms() if not info.room.startswith(("@", "+"))]:
+    for asked in rooms or [info.room for info in client.rooms() if not names.is_private(info.room)]:
         page = client.ask(partial(History, room=asked, limit=1), Page)
         label = output.label(page.room, asked)
         found.setdefault(page.room, _Extent(asked, label, page.room, page.first, page.head))
@@ -101,16 +102,14 @@ def _extents(client: Client, rooms: list[str] | None) -> list[_Extent]:
 
 def _pages(client: Client, room: _Extent) -> Iterator[Sequence[Message | Acted]]:
     """What was said and done in a room, oldest first, page by page."""
-    from zchat.cli.log import acts
-
     told = room.first - 1
     for page in client.pages(room.asked, after=0, before=room.head + 1):
         if page:
             # Where a number is missing was an edit, a deletion, or something done.
-            done = acts(client, room.asked, told, page[-1].seq) if page[-1].seq - told > len(page) else []
+            done = client.acts(room.asked, told, page[-1].seq) if page[-1].seq - told > len(page) else []
             told = page[-1].seq
             yield sorted([*page, *done], key=lambda event: event.seq) if done else page
-    yield acts(client, room.asked, told, room.head)
+    yield client.acts(room.asked, told, room.head)
 
 
 def _json(room: _Extent, event: Message | Acted) -> str:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from zchat.client import events as heard
 from zchat.messages import LATEST_MS, Hit, Message
-from zchat.names import PRIVATE, is_bot
+from zchat.names import is_bot, is_private
 from zchat.text import block, json_text, printable
 
 _LATEST_MS = LATEST_MS - 24 * 3600 * 1000  # in any zone
@@ -117,7 +117,7 @@ def label(room: str, asked: str) -> str:
         room: as the broker answered: of a private one that is its id.
         asked: as it was asked for.
     """
-    return asked if asked[:1] in ("@", PRIVATE) else room
+    return asked if is_private(asked) else room
 
 
 def where(label: str, room: str, *, mine: bool) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from zchat.cli import output
 from zchat.messages import BanRow, PersonRow, RoomRow, Row, SessionRow
+from zchat.names import PRIVATE
 from zchat.text import printable
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def cells(row: Row) -> list[str]:
         case BanRow():
             found = [row.name, row.verb, _time(row.until), row.by, _time(row.ms), row.reason]
         case RoomRow():
-            members = str(row.members) if row.label.startswith("+") else ""
+            members = str(row.members) if row.label.startswith(PRIVATE) else ""
             found = [row.label, str(row.people), members, str(row.head), _time(row.ms), row.founder]
         case PersonRow():
             found = [row.key, row.role, str(row.sessions), _time(row.seen), row.answers]

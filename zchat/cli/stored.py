@@ -45,10 +45,10 @@ class Contexts:
             errors.BadConfig: there is none of that name.
         """
         if name not in self.all:
-            import difflib
+            from zchat import grammar
 
-            close = difflib.get_close_matches(name, self.all, 1)
-            meant = f"is {close[0]} meant?" if close else "zchat context list shows those that there are"
+            near = grammar.meant(name, self.all)
+            meant = f"is {near} meant?" if near else "zchat context list shows those that there are"
             raise BadConfig(f"there is no context {name[:40]}: {meant}")
         return self.all[name]
 
@@ -139,10 +139,10 @@ def checked(key: str, value: object) -> Value:
     from zchat.text import printable
 
     if key not in SETTINGS:
-        import difflib
+        from zchat import grammar
 
-        close = difflib.get_close_matches(key, SETTINGS, 1)
-        meant = f"is {close[0]} meant?" if close else f"there are {', '.join(SETTINGS)}"
+        near = grammar.meant(key, SETTINGS)
+        meant = f"is {near} meant?" if near else f"there are {', '.join(SETTINGS)}"
         raise BadConfig(f"{key[:40]}: there is no such setting, {meant}")
     if key == "connect-timeout":
         return _seconds(value)

@@ -40,13 +40,14 @@ def command(
     from zchat.cli.times import parse
     from zchat.client import events as heard
     from zchat.errors import BadOption
+    from zchat.names import PRIVATE
 
     private = next((room for room in rooms if room.startswith("@")), None)
     if private is not None:
         raise BadOption(f"tail follows rooms: `zchat history {private}` shows what is between two, `zchat join` both")
     moment = None if since is None else parse(since)
     deadline = None if timeout is None else time.monotonic() + timeout
-    inside = any(room.startswith("+") for room in rooms)
+    inside = any(room.startswith(PRIVATE) for room in rooms)
     person = known_person(name, url) if inside else None  # of the others nobody need know who looks
     with visitor(url, connect_timeout, identity, person=person, resume=resume) as client:
         followed = {

@@ -68,6 +68,6 @@ def _plain(name: str) -> str:
     return re.sub(r"[\s\"']", "", name)
 
 
-def literal(value: str | float | bool) -> str:
+def literal(value: object) -> str:
     """A value as it is written in such a file."""
     return json.dumps(value, ensure_ascii=False)

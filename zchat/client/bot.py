@@ -23,20 +23,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
-from zchat import errors
+from zchat import errors, names
 from zchat.address import BadAddress
 from zchat.client import events as heard
 from zchat.client.aio import AsyncClient, aconnect
 from zchat.messages import LOBBY, Message
 from zchat.text import block, printable
 
-MARK = "[bot]"
-"""What the name of a bot ends in."""
-
 AT_ONCE = 16
 """Handlers that run at a time, if nothing else is said."""
 
-PRIVATE = "@"
+ANYBODY = "@"
 """Stands for all private messages where a room is named."""
 
 log = logging.getLogger("zchat.bot")
@@ -368,7 +365,7 @@ class Bot:
                 await self._begin(handler, presence, (Arrival(self, presence.room, name),))
 
     def _heeds(self, client: AsyncClient, name: str) -> bool:
-        return name != client.name and (self._heed_bots or not name.endswith(MARK))
+        return name != client.name and (self._heed_bots or not names.is_bot(name))
 
     async def _ring(self, timer: _Timer) -> None:
         loop = asyncio.get_running_loop()
@@ -416,7 +413,7 @@ def _there(client: AsyncClient, room: str | None, said: heard.Said) -> bool:
     """Whether something was said where a handler wants it."""
     if room is None:
         return True
-    return said.private if room == PRIVATE else client.called(room) == said.room
+    return said.private if room == ANYBODY else client.called(room) == said.room
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]] | set[asyncio.Task[None]]) -> None:

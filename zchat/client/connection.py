@@ -17,7 +17,7 @@ from typing import Generic, TypeVar
 
 import zmq
 
-from zchat import address, errors
+from zchat import address, errors, names
 from zchat.client import events as heard
 from zchat.client import identity as persons
 from zchat.client import keys, places
@@ -218,7 +218,7 @@ class Connection(ABC, Generic[RoomT]):
                     return  # that all began anew is not known to the program yet: what was kept still says so
                 room = getattr(event, "room", "")
                 waiting[room] = min(waiting.get(room, span[0]), span[0])
-        if any(label[:1] in ("@", "+") for label in waiting.keys() - {label for label, _ in places.values()}):
+        if any(names.is_private(label) for label in waiting.keys() - {label for label, _ in places.values()}):
             return  # somebody goes by another name now: which room that was cannot be told
         positions = {name: min(seq, waiting.get(label, seq + 1) - 1) for name, (label, seq) in places.items()}
         if self._marking:
@@ -277,7 +277,7 @@ class Connection(ABC, Generic[RoomT]):
         # What the program waits for is bounded by not hearing more. That does not hold for the rest, nor for what
         # comes over DEALER.
         everything = not self._awaited or None in self._awaited
-        if room not in self._awaited and (not everything or room[:1] in ("", "@", "+")):
+        if room not in self._awaited and (not everything or not room or names.is_private(room)):
             self._queues.bound(room, 2 * QUEUED)
 
 

@@ -186,6 +186,27 @@ class AsyncQuestions(ABC):
         """
         await self._asked(partial(Admin, verb=verb, name=name, seconds=seconds, text=text), Done)
 
+    async def acts(self: Asker, room: str, after: int = 0, until: int | None = None) -> list[Acted]:
+        """What was done in a room, oldest first: `history` has only what was said.
+
+        Args:
+            after: only with higher numbers.
+            until: and with no higher ones than this; None for no bound.
+
+        Raises:
+            errors.NoSuchRoom: there is no such room, or it is not yours.
+        """
+        found: list[Acted] = []
+        while until is None or after < until:
+            limit = PAGE if until is None else min(until - after, PAGE)
+            page = await self._asked(partial(Read, room=room, after=after, limit=limit), Page)
+            found += [one for one in page.events if isinstance(one, Acted) and (until is None or one.seq <= until)]
+            last = max((event.seq for event in page.events), default=page.head)
+            if last >= page.head or last <= after:
+                break
+            after = last
+        return found
+
     async def audit(self: Asker, after: int = 0) -> list[Acted]:
         """What was done by whom to whom in all rooms and to the broker, oldest first.
 
@@ -195,14 +216,7 @@ class AsyncQuestions(ABC):
         Raises:
             errors.NoSuchRoom: this person may not read that.
         """
-        found: list[Acted] = []
-        while True:
-            page = await self._asked(partial(Read, room=AUDIT, after=after, limit=PAGE), Page)
-            found += [event for event in page.events if isinstance(event, Acted)]
-            last = max((event.seq for event in page.events), default=page.head)
-            if last >= page.head or last <= after:
-                return found
-            after = last
+        return await AsyncQuestions.acts(self, AUDIT, after)
 
     async def add_bot(self: Asker, key: bytes, name: str) -> str:
         """Lets a key in as a bot for which this person answers. Returns the bot's name, with its mark.
@@ -357,6 +371,7 @@ class Questions(ABC):
     about = synced(AsyncQuestions.about)
     listing = synced(AsyncQuestions.listing)
     admin = synced(AsyncQuestions.admin)
+    acts = synced(AsyncQuestions.acts)
     audit = synced(AsyncQuestions.audit)
     add_bot = synced(AsyncQuestions.add_bot)
 

@@ -17,6 +17,7 @@ from zchat.client.marks import Marks
 from zchat.client.outbox import Outbox, Pending
 from zchat.client.positions import HEAD, Begin
 from zchat.client.rooms import Rooms as FollowedRooms
+from zchat.client.sayable import no_name, unaskable, unsayable
 from zchat.messages import (
     VERSION,
     About,
@@ -100,9 +101,6 @@ BEATS = (1.0, 3600.0)
 
 TEXT_LIMIT = 16 * 1024
 """Bytes of a text at most, before the broker has said."""
-
-NAME_LIMIT = 1024
-"""Characters of anything else at most: the broker takes far less, and cuts who sends a frame that is too long."""
 
 FOREIGN = 1024
 """Frames of another run held until hello has settled it."""
@@ -267,7 +265,7 @@ class Session:
         """
         self._transmit_sends(now)
         name = name.removeprefix("#")
-        if _no_name(name):
+        if no_name(name):
             self.events.append(heard.NotEntered(name, errors.NameInvalid()))
         else:
             self._rooms.join(name, begin, quiet=quiet, now=now)
@@ -320,8 +318,8 @@ class Session:
         return self._say(Act(self._outbox.number, verb, room, name, target, seconds, text, on), text, now)
 
     def _say(self, request: Numbered, text: str, now: float) -> int:
-        problem = _unsayable(text, self.text_limit)
-        if any(_no_name(getattr(request, field, "")) for field in ("room", "verb", "name")):
+        problem = unsayable(text, self.text_limit)
+        if any(no_name(getattr(request, field, "")) for field in ("room", "verb", "name")):
             problem = problem or errors.NameInvalid()
         if problem is not None:
             ticket = self._outbox.ticket()
@@ -340,7 +338,7 @@ class Session:
         """
         self._transmit_sends(self._said_at)  # what was said before is said before
         request = make(self._channel.number())
-        problem = _unaskable(request, self.text_limit)
+        problem = unaskable(request, self.text_limit)
         if problem is not None:
             self.answers[request_number(request)] = problem
             return request_number(request)
@@ -647,38 +645,6 @@ class Session:
             self._anew = self._rooms.anew
         if self._welcome is not None and len(self._outbox) and not self._anew:
             self._channel.say(*self._outbox.take(max(self._welcome.credit - RESERVE, 1), now))
-
-
-def _unsayable(text: str, limit: int) -> errors.Refusal | None:
-    """Why something cannot be said: the broker would cut us for a frame that is too long, and none could be made of
-    half a surrogate pair.
-    """
-    try:
-        size = len(text.encode())
-    except UnicodeEncodeError:
-        return errors.BadRequest("that is no text: UTF-8 cannot hold it")
-    if size > limit:
-        return errors.TooLong(f"the text has {size} bytes and {limit} are allowed: say it in parts")
-    return None
-
-
-def _unaskable(request: Request, limit: int) -> errors.Refusal | None:
-    """Why something cannot be asked; see `_unsayable`."""
-    for field in ("room", "name", "word", "words", "role", "link", "verb", "what", "after"):
-        value = getattr(request, field, "")
-        if isinstance(value, str) and _no_name(value):
-            long = errors.TooLong(f"search for {NAME_LIMIT} characters at most") if field == "words" else None
-            return long or errors.NameInvalid()
-    return _unsayable(getattr(request, "text", ""), limit)
-
-
-def _no_name(name: str) -> bool:
-    """Whether the broker need not be asked; see `_unsayable`."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return True
-    return len(name) > NAME_LIMIT
 
 
 def _patience(retry_ms: int) -> float:

@@ -14,7 +14,6 @@ from zchat.broker.rooms import Room
 from zchat.broker.sessions import Session
 from zchat.broker.settings import RETRY_MS
 from zchat.messages import About, Done, Join, Joined, Leave, RoomInfo, RoomList, Rooms, RoomState
-from zchat.store.base import is_private
 
 if TYPE_CHECKING:
     from zchat.broker.hub import Hub
@@ -24,7 +23,7 @@ def join(hub: Hub, session: Session, request: Join) -> None:
     """Enters a room, made if it is not there."""
     if hub.draining:
         raise errors.Draining(retry_ms=RETRY_MS)
-    private = is_private(request.room) or request.room.startswith(names.PRIVATE)
+    private = names.is_private(request.room)
     found = hub.rights.readable(session.person, request.room) if private else None
     if found is not None and not found.title:
         raise errors.NoSuchRoom("a room of two is not entered: say something to the other")
@@ -51,7 +50,7 @@ def join(hub: Hub, session: Session, request: Join) -> None:
 
 def leave(hub: Hub, session: Session, request: Leave) -> None:
     """Follows a room no longer; a private one one belongs to no longer. It is no error not to be in it."""
-    if is_private(request.room) or request.room.startswith(names.PRIVATE):
+    if names.is_private(request.room):
         _give_up(hub, session, request)
         return
     hub.rooms.leave(session, hub.rooms.canonical(request.room))

@@ -197,7 +197,7 @@ def _problem(text: str, size: int, limit: int) -> errors.Refusal | None:
 
 def _room(hub: Hub, session: Session, wanted: str) -> Room:
     """Where something is said: the room is made if it is not there."""
-    if wanted[:1] not in ("@", names.PRIVATE):
+    if not names.is_private(wanted):
         name = hub.rooms.canonical(wanted)
         if name not in hub.rooms.by_name:
             hub.rights.check_mute(session.person, EVERYWHERE)
