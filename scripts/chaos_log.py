@@ -210,19 +210,22 @@ class Notes:
         """Where a stream of a private room begins, at the latest.
 
         Nobody tells the client: it is where the person had read to, and that is told to the broker a little late. What
-        the person said counts as read.
+        the person said counts as read, and so does what was said before it was let in again.
 
         Args:
             before: up to where an earlier session had heard.
         """
         log = logs.get(stream.room)
+        first = None
+        if stream.heard:
+            first = stream.heard[0].seq if isinstance(stream.heard[0], Event) else stream.heard[0].first
+        let_in = [event for event in log.events if event.verb == "invite"] if log is not None else []
+        mine = [one.seq - 1 for one in let_in if one.whom == stream.client and (first is None or one.seq <= first)]
+        before = max([before, *mine])
         texts = {event.seq: event.text for event in log.events} if log is not None else {}
         while (send := self.sends.get(texts.get(before + 1, ""))) is not None and send.client == stream.client:
             before += 1
-        if not stream.heard:
-            return before
-        first = stream.heard[0]
-        return min(before, (first.seq if isinstance(first, Event) else first.first) - 1)
+        return before if first is None else min(before, first - 1)
 
 
 def gather(paths: Iterable[Path]) -> Notes:
