@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from scripts.checker import Event, Gap, History, Log, Outcome, Send, Stream
+from scripts.checker import Event, Gap, History, Log, Outcome, Send, Stream, stays
 
 
 def private(one: str, other: str) -> str:
@@ -219,9 +219,14 @@ class Notes:
         first = None
         if stream.heard:
             first = stream.heard[0].seq if isinstance(stream.heard[0], Event) else stream.heard[0].first
-        let_in = [event for event in log.events if event.verb == "invite"] if log is not None else []
-        mine = [one.seq - 1 for one in let_in if one.whom == stream.client and (first is None or one.seq <= first)]
-        before = max([before, *mine])
+        mine = stays(log.events).get(stream.client, []) if log is not None else []
+        if first is None:
+            before = max([before, *(stay.since - 1 for stay in mine[-1:])])
+        else:
+            # It begins with the turn in which it was let in.
+            sent_out = [0, *(stay.until or 0 for stay in mine)]
+            if any(out <= first <= stay.since for out, stay in zip(sent_out, mine, strict=False)):
+                return first - 1
         texts = {event.seq: event.text for event in log.events} if log is not None else {}
         while (send := self.sends.get(texts.get(before + 1, ""))) is not None and send.client == stream.client:
             before += 1
