@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from scripts.checker import Event, Gap, History, Log, Outcome, Send, Stream
+from scripts.checker import Event, Gap, History, Log, Outcome, Send, Stream, stays
 
 
 def private(one: str, other: str) -> str:
@@ -210,19 +210,27 @@ class Notes:
         """Where a stream of a private room begins, at the latest.
 
         Nobody tells the client: it is where the person had read to, and that is told to the broker a little late. What
-        the person said counts as read.
+        the person said counts as read, and so does what was said before it was let in again.
 
         Args:
             before: up to where an earlier session had heard.
         """
         log = logs.get(stream.room)
+        first = None
+        if stream.heard:
+            first = stream.heard[0].seq if isinstance(stream.heard[0], Event) else stream.heard[0].first
+        mine = stays(log.events).get(stream.client, []) if log is not None else []
+        if first is None:
+            before = max([before, *(stay.since - 1 for stay in mine[-1:])])
+        else:
+            # It begins with the turn in which it was let in.
+            sent_out = [0, *(stay.until or 0 for stay in mine)]
+            if any(out <= first <= stay.since for out, stay in zip(sent_out, mine, strict=False)):
+                return first - 1
         texts = {event.seq: event.text for event in log.events} if log is not None else {}
         while (send := self.sends.get(texts.get(before + 1, ""))) is not None and send.client == stream.client:
             before += 1
-        if not stream.heard:
-            return before
-        first = stream.heard[0]
-        return min(before, (first.seq if isinstance(first, Event) else first.first) - 1)
+        return before if first is None else min(before, first - 1)
 
 
 def gather(paths: Iterable[Path]) -> Notes:

@@ -402,6 +402,48 @@ def test_being_let_in_begins_a_stream_that_has_to_hear_of_it(tmp_path: Path) -> 
     assert begins(complete=True).after == 3
     assert begins().after is None
 
+    def comes_back(*heard: int) -> int | None:
+        begins(4)
+        second = noted(tmp_path, *map(told, heard), ["complete", 90, "bob", "+den"], life=1)
+        history = log.gather(tmp_path.glob("*.jsonl")).history({"+den": checker.Log(1, 5, events)}, {})
+        second.unlink()
+        after: int | None = history.streams[-1].after
+        return after
+
+    assert comes_back(5) == 4
+    assert comes_back(4, 5) == 3  # a little is repeated
+    assert comes_back() == 4
+
+
+def test_what_was_said_while_one_was_out_is_not_missed(tmp_path: Path) -> None:
+    done = [
+        ("create", "ann"),
+        ("invite", "bob"),
+        ("topic", ""),
+        ("kick", "bob"),
+        ("topic", ""),
+        ("invite", "bob"),
+        ("topic", ""),
+    ]
+    events = [
+        checker.Event(seq, f"x {seq}", f"{verb} {seq}", deed=True, verb=verb, whom=whom)
+        for seq, (verb, whom) in enumerate(done, 1)
+    ]
+
+    def begins(first: int) -> int | None:
+        noted(tmp_path, ["heard", 1, "bob", "+den", 2, "x 2", "invite 2", 0, True, "invite", "bob"])
+        noted(
+            tmp_path, ["heard", 2, "bob", "+den", first, f"x {first}", f"{done[first - 1][0]} {first}", 0, True], life=1
+        )
+        history = log.gather(tmp_path.glob("*.jsonl")).history({"+den": checker.Log(1, 7, events)}, {})
+        after: int | None = history.streams[1].after
+        return after
+
+    assert begins(3) == 2
+    assert begins(6) == 5
+    assert begins(5) == 4  # what came in the turn in which one was let in
+    assert begins(7) == 2  # and then 3 was due
+
 
 def test_a_folder_in_which_others_belong_to_a_room_than_were_let_in_is_found_out() -> None:
     done = [("create", "ann"), ("invite", "bob"), ("invite", "carol"), ("kick", "bob")]
