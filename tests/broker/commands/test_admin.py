@@ -21,6 +21,7 @@ from zchat.messages import (
     Done,
     Failed,
     Join,
+    Link,
     List,
     Listed,
     Named,
@@ -429,3 +430,16 @@ def test_a_list_with_long_reasons_comes_in_frames_that_a_client_takes(village: V
     assert told.more
     assert all(len(frame) <= codec.FRAME + 4096 for frame in codec.encode_replies(Stamp(b"12345678", 1), [told]))
     assert len(ann.bans("den")) == 130
+
+
+def test_who_lets_people_in_and_out_is_in_the_log(village: Village) -> None:
+    olga, _ = village.comes("olga"), village.comes("mia")
+    olga.asks(Link(1, uses=2))
+    olga.asks(Revoke(2, name="mia"))
+    olga.asks(Revoke(3, name="mia", undo=True))
+    told = [(line.name, line.verb, line.whom, line.text, line.on) for line in village.log()]
+    assert told == [
+        ("olga", "link", "", "for 2 member", True),
+        ("olga", "revoke", "mia", "", True),
+        ("olga", "revoke", "mia", "", False),
+    ]

@@ -22,7 +22,9 @@ def link(hub: Hub, session: Session, request: Link) -> None:
     """A link that lets others in."""
     room = hub.rooms.canonical(request.room)
     made = _admission(hub).link(session.person, room, request.uses, request.seconds, request.role)
-    _settle(hub, session, Linked(request.q, made), f"made a link for {request.uses} {request.role}")
+    text = f"for {request.uses} {request.role}"
+    _log(hub, session, "link", text=text)
+    _settle(hub, session, Linked(request.q, made), f"made a link {text}")
 
 
 def device(hub: Hub, session: Session, request: Device) -> None:
@@ -45,8 +47,7 @@ def bot(hub: Hub, session: Session, request: Bot) -> None:
         raise errors.NotAllowed("that key is somebody's already: make a new one")
     name = hub.names.keep_for(shown, person)
     hub.admission.add_bot(session.person, person, request.key)  # not before it has a name
-    by = hub.names.called(session.person)
-    log(hub, session.person, Acted(0, hub.turn.now.ms, by, b"", 0, "bot", name))
+    _log(hub, session, "bot", name)
     hub.settle(session, Named(request.q, name))
 
 
@@ -66,15 +67,18 @@ def revoke(hub: Hub, session: Session, request: Revoke) -> None:
     answer = Done(request.q)
     if request.link:
         admission.revoke_link(session.person, request.link)
+        _log(hub, session, "revoke", text=f"the link {request.link}")
         _settle(hub, session, answer, f"revoked the link {request.link}")
         return
     key = _key(request.name)
     if key is not None:
         admission.revoke_key(session.person, key)
+        _log(hub, session, "revoke", text=f"the key {request.name}")
         _settle(hub, session, answer, f"revoked the key {request.name}", lambda: hub.let_out(b"", {key}))
         return
     name, person = hub.names.owner(request.name)
     admission.revoke(session.person, person, undo=request.undo)
+    _log(hub, session, "revoke", name, on=not request.undo)
     if request.undo:
         _settle(hub, session, answer, f"lets {name} in again", lambda: hub.names.keep(person))
         return
@@ -84,6 +88,11 @@ def revoke(hub: Hub, session: Session, request: Revoke) -> None:
         hub.names.give_up(person)
 
     _settle(hub, session, answer, f"revoked {name}", out)
+
+
+def _log(hub: Hub, session: Session, verb: str, whom: str = "", text: str = "", *, on: bool = True) -> None:
+    by = hub.names.called(session.person)
+    log(hub, session.person, Acted(0, hub.turn.now.ms, by, b"", 0, verb, whom, 0, 0, text, on))
 
 
 def _settle(
