@@ -173,7 +173,7 @@ class Sender:
 
     def hears(self, what: Callable[[Sender], bool]) -> None:
         """Waits for something."""
-        eventually(lambda: what(self), "it hears what it waits for", self.takes)
+        eventually(lambda: what(self), "it hears what it waits for", lambda _: self.takes(0.1))
 
 
 def _invited(stack: ExitStack, by: Sender, host: Host, bare: str, keys: Path) -> Sender:

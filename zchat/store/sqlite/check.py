@@ -22,6 +22,7 @@ from zchat.store.sqlite.clients import End, is_refusal
 from zchat.store.sqlite.faults import FAULTS
 from zchat.store.sqlite.folder import DATABASE, LOCK
 from zchat.store.sqlite.rows import SEQ_BITS, SEQ_MASK, Row, read_event, read_record, unpack, verify
+from zchat.verbs import AUDIT
 
 NAMED = 100
 """Findings that are told; more are counted."""
@@ -317,7 +318,9 @@ class _Examiner:
                 self._rooms[key] = _Room(
                     name, head=heads[key][1], first=heads[key][2], next=heads[key][2], size=heads[key][7]
                 )
-        self._found.rooms = len(names)
+        self._found.rooms = sum(
+            name != AUDIT for name, _ in names.values()
+        )  # the log of what was done is no room to people
         self._turns(sorted(turns, key=lambda span: span[1]), begun)
         self._events()
 

@@ -43,6 +43,7 @@ from zchat.store.sqlite.rows import damaged, read_record, seal, unpack, verify
 from zchat.store.sqlite.turn import Turn
 from zchat.store.sqlite.upkeep import SETTLED, Upkeep
 from zchat.store.words import VERSION as WORDS
+from zchat.verbs import AUDIT
 
 SEARCH_SECONDS = 0.1
 """How long a search may take."""
@@ -321,8 +322,8 @@ class SqliteStore:
     # Beyond the seam ------------------------------------------------------------------------------------------------
 
     def counts(self) -> tuple[int, int]:
-        """How many rooms there are, and events in them."""
-        rooms = self._cache.rooms.values()
+        """How many rooms there are, and events in them, the log of what was done not counted."""
+        rooms = [room for room in self._cache.rooms.values() if room.name != AUDIT]
         return len(rooms), sum(room.head - room.first + 1 for room in rooms)
 
     @contextmanager
