@@ -1,4 +1,4 @@
-"""Somebody with sockets of their own, and a key: listens to everything at both ports, and says what it heard.
+"""Somebody with sockets of their own, and a key: listens at both ports, and says what it heard.
 
 Called with the broker's link, the port it publishes on, a file with a key of their own, and what to do: `listen` for as
 long as stdin stays open, or `knock` once.
@@ -30,7 +30,8 @@ def main() -> None:
             one.routing_id = codec.routing_id(os.urandom(15))
         one.curve_serverkey, one.curve_publickey, one.curve_secretkey = link.key, keys.public, keys.secret
         one.connect(str(at))
-    sockets["rooms"].subscribe(b"")
+    # Who asks for everything is cut, and so hears little; who asks for a room by its topic is not.
+    sockets["rooms"].subscribe(b"" if what == "knock" else codec.room_topic("lobby"))
     hello = Hello(1, VERSION, "eve", os.urandom(16), os.urandom(16), os.urandom(16))
     for frame in codec.encode_requests([hello, Rooms(2), Who(3), Who(4, away=True)]):
         sockets["requests"].send(frame)

@@ -35,11 +35,12 @@ def main() -> None:
 
     poller = zmq.Poller()
     poller.register(0, zmq.POLLIN)
-    dealer, sub, told = opened(zmq.DEALER, link.address), None, b""
+    dealer, told = opened(zmq.DEALER, link.address), b""
+    subs: list[zmq.Socket[bytes]] = []
     while True:
         ready = dict(poller.poll())
-        for name, one in (("requests", dealer), ("rooms", sub)):
-            if one is not None and one in ready:
+        for name, one in (("requests", dealer), *(("rooms", sub) for sub in subs)):
+            if one in ready:
                 print(name, one.recv().hex(), flush=True)
         if 0 not in ready:
             continue
@@ -52,9 +53,9 @@ def main() -> None:
             if word == "send":
                 dealer.send(bytes.fromhex(value))
             elif word == "open":
-                sub = opened(zmq.SUB, link.address.at(int(value)))
-            elif sub is not None:
-                sub.subscribe(bytes.fromhex(value))
+                subs.append(opened(zmq.SUB, link.address.at(int(value))))
+            else:
+                subs[-1].subscribe(bytes.fromhex(value))
     context.destroy(0)
 
 

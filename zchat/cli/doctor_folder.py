@@ -133,6 +133,7 @@ def _database(path: Path, *, taken: bool) -> Findings:
     from zchat.store.sqlite import schema
     from zchat.store.sqlite.check import database, explained, snapshot
     from zchat.store.sqlite.folder import DATABASE
+    from zchat.verbs import AUDIT
 
     if not (path / DATABASE).exists() and not (path / f"{DATABASE}-wal").exists():
         yield ok("database", "none yet: the broker makes it")
@@ -142,7 +143,7 @@ def _database(path: Path, *, taken: bool) -> Findings:
         with explained(file):
             schema.verify_file(file)
             with snapshot(file, apart=not taken) as db:
-                (rooms,) = db.execute("SELECT count(*) FROM rooms").fetchone()
+                (rooms,) = db.execute("SELECT count(*) FROM rooms WHERE name != ?", (AUDIT,)).fetchone()
     except ZchatError as error:
         yield fail("database", str(error))
         return
