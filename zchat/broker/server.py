@@ -485,7 +485,7 @@ class Server:
         now = time.monotonic()
         if now >= self._glance_at:
             if self._inflow.grew_little():
-                self._cut_endless(list(self._requests_port.strangers), list(self._rooms_port.strangers))
+                self._cut_endless(self._requests_port.strangers.unknown(), self._rooms_port.strangers.unknown())
             self._glance_at = now + max(GLANCE, 10 * (time.monotonic() - now))
 
     def _cut_endless(self, requests: Iterable[int], rooms: Iterable[int]) -> None:

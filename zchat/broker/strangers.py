@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from heapq import heapify, heappop, heappush
 
 Known = Callable[[int], bool]
@@ -28,9 +28,6 @@ class Strangers:
 
     def __len__(self) -> int:
         return len(self._until)
-
-    def __iter__(self) -> Iterator[int]:
-        return iter(self._until)
 
     def came(self, fd: int, until: float) -> None:
         """A connection has no session; it has time until then, in seconds of the clock that `late` is told."""
@@ -64,7 +61,7 @@ class Strangers:
         over = max(len(self._until) - self.most, -room)
         if over <= 0:
             return []
-        strangers = self._unknown(list(self._until))
+        strangers = self.unknown()
         over = max(len(strangers) - self.most, -room)
         found = []
         while over > 0 and strangers:
@@ -76,10 +73,10 @@ class Strangers:
             del self._until[fd]
         return found
 
-    def _unknown(self, fds: Iterable[int]) -> list[int]:
+    def unknown(self) -> list[int]:
         """Those that have no session; the others are no strangers any more."""
         left = []
-        for fd in fds:
+        for fd in list(self._until):
             if self._known(fd):
                 del self._until[fd]
             else:
