@@ -86,7 +86,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--peers", type=_several(PEERS), default=PEERS, metavar="A,B", help=f"of {', '.join(PEERS)} (all)"
     )
-    made.add_argument("--rounds", type=int, metavar="N", help="of each, in turn (5, and 3 of what is encrypted)")
+    made.add_argument("--rounds", type=int, metavar="N", help="of each, in turn (5, and 2 of what is encrypted)")
     made.add_argument("--only", choices=("plain", "encrypted"), help="without encryption, or CURVE beside TLS (both)")
     size = made.add_mutually_exclusive_group()
     size.add_argument("--quick", action="store_true", help="less of all, within four minutes")

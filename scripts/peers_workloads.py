@@ -117,7 +117,7 @@ class Scale:
     commands: int = 7
     library: int = 200_000
     rounds: int = 5
-    sealed_rounds: int = 3
+    sealed_rounds: int = 2
 
 
 FULL = Scale()
